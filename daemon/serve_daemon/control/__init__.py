@@ -1,0 +1,1 @@
+"""The control socket: varlink protocol, server and client."""

@@ -1,0 +1,1 @@
+"""The OpenAI API, from HTTP to tokens and back."""

@@ -1,0 +1,1 @@
+"""The program that does not die: owns every state, socket and process."""

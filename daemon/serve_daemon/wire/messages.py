@@ -1,0 +1,268 @@
+"""Every message that crosses a process boundary, as a typed value.
+
+Three conversations, each over a stream socket framed by `wire.framing`:
+
+- gateway -> engine: `Submit`, `Cancel`; engine -> gateway: `Welcome` once, then `Step`.
+- supervisor -> engine: `Configure` once, then `Drain`, `UseThreads`, `SetLogLevel`;
+  engine -> supervisor: `Progress`, `EngineReady` once, `EngineHeartbeat`, `Failing`.
+- supervisor -> gateway: `ConfigureGateway`, `Routes`, `StopAccepting`, `SetLogLevel`;
+  gateway -> supervisor: `GatewayReady`, `RoutesApplied`, `GatewayHeartbeat`, `Failing`.
+
+The end of a stream is a message too: the peer is gone.
+"""
+
+from enum import StrEnum
+
+from msgspec import Struct
+
+
+class Message(Struct, frozen=True, tag=True, array_like=True):
+    """Base of all messages; the class name is the tag."""
+
+
+# ---------------------------------------------------------------- gateway <-> engine
+
+
+class Sampling(Struct, frozen=True, array_like=True):
+    """How the next token is drawn from the logits. The defaults change nothing."""
+
+    temperature: float = 1.0  # 0 is greedy
+    top_p: float = 1.0
+    top_k: int = 0  # 0 keeps all
+    seed: int = 0  # 64 bits; the gateway draws one where the client gave none
+
+
+class Submit(Message, frozen=True):
+    """Generate after `tokens`: the prompt, then what was generated of it before, if anything.
+
+    `sequence` is the gateway's number for it, unique on its connection for ever.
+    Random draws depend on (`sampling.seed`, position in `tokens`) alone, so a sequence that is
+    submitted again with its output so far goes on as it would have.
+    """
+
+    sequence: int
+    request_id: str  # for the logs
+    tokens: list[int]
+    max_new_tokens: int  # still to be generated
+    stop_tokens: list[int]
+    sampling: Sampling
+
+
+class Cancel(Message, frozen=True):
+    """Free the sequence; nothing more is sent about it. Unknown numbers are no error."""
+
+    sequence: int
+
+
+class Welcome(Message, frozen=True):
+    """The engine's first words on a connection."""
+
+    engine_id: str
+    model: str
+
+
+class Finish(StrEnum):
+    STOP = "stop"  # a stop token, which is the last of `tokens`
+    LENGTH = "length"  # max_new_tokens, or the context is full
+    ERROR = "error"  # this sequence alone failed; `error` says why
+    REFUSED = "refused"  # never begun: too long, or the engine is going; `error` says why
+
+
+class Output(Struct, frozen=True, array_like=True):
+    """What one scheduler step did for one sequence."""
+
+    sequence: int
+    tokens: list[int]
+    finish: Finish | None = None
+    error: str = ""
+    cached_tokens: int = (
+        0  # of the prompt, taken from another sequence's cache; with the first token
+    )
+
+
+class Step(Message, frozen=True):
+    """All outputs of one scheduler step that belong to one connection."""
+
+    outputs: list[Output]
+
+
+# ---------------------------------------------------------------- supervisor <-> engine
+
+
+class EngineSpec(Struct, frozen=True):
+    """All that an engine is told about its model. Equal specs make equal engines."""
+
+    model: str
+    source: str
+    engine: str = "continuous"
+    dtype: str = "auto"
+    attn_implementation: str = "auto"
+    device: str = "auto"
+    load_format: str = "auto"
+    trust_remote_code: bool = False
+    max_requests: int = 32
+    max_context: int = 0  # tokens; 0: what the model and the KV budget allow
+    max_batch_tokens: int = 0  # tokens a step; 0: chosen by the engine
+    kv_cache_memory: int = 0  # bytes; 0: chosen by the engine
+
+
+class Configure(Message, frozen=True):
+    """The first message on an engine's link."""
+
+    engine_id: str
+    spec: EngineSpec
+    cache_directory: str
+    threads: int
+    heartbeat_seconds: float
+    log_level: str
+
+
+class UseThreads(Message, frozen=True):
+    """Compute with this many threads from the next step on."""
+
+    threads: int
+
+
+class Drain(Message, frozen=True):
+    """Leave with status 0 once every gateway has closed its connection."""
+
+
+class SetLogLevel(Message, frozen=True):
+    level: str
+
+
+class Phase(StrEnum):
+    """What an engine does before it is ready."""
+
+    IMPORTING = "importing"
+    DOWNLOADING = "downloading"
+    CONVERTING = "converting"
+    LOADING = "loading"
+    WARMING = "warming"
+
+
+class Progress(Message, frozen=True):
+    phase: Phase
+    detail: str = ""
+    done: int = 0  # of `total`, in bytes, where that can be told
+    total: int = 0
+
+
+class EngineReady(Message, frozen=True):
+    """The engine accepts sequences on its socket."""
+
+    artefacts: str  # directory: tokenizer.json, chat_template.jinja, *_config.json
+    max_context: int  # tokens, prompt and output together
+    max_requests: int
+    vocabulary: int
+    eos_tokens: list[int]
+    device: str
+    dtype: str
+    attn_implementation: str
+    weights_bytes: int
+    kv_cache_bytes: int
+
+
+class EngineHeartbeat(Message, frozen=True):
+    """Sent every `heartbeat_seconds` by a thread that does not compute."""
+
+    running: int
+    waiting: int
+    steps: int  # since the start
+    generated_tokens: int  # since the start
+    stalled_seconds: float  # since the last step ended, while there is work; else 0
+
+
+class Reason(StrEnum):
+    """Classes of failure, told apart by who must act."""
+
+    CONFIG = "config"  # the file asks for what can't be
+    SOURCE = "source"  # the weights are missing or broken
+    MEMORY = "out-of-memory"
+    DEVICE = "device"  # lost, or never there
+    INTERNAL = "internal"  # a bug, ours or a library's
+
+
+class Failing(Message, frozen=True):
+    """The last words before an exit that was not asked for."""
+
+    reason: Reason
+    message: str  # one line: what, and what to do
+
+
+# ---------------------------------------------------------------- supervisor <-> gateway
+
+
+class GatewaySettings(Struct, frozen=True):
+    max_body_size: int = 4 * 1024 * 1024  # bytes
+    body_timeout: float = 30.0  # seconds for a whole request body
+    stall_timeout: float = 1.5  # seconds a client may leave its stream unread
+    drain_timeout: float = 30.0  # seconds for open requests once the gateway is to leave
+    max_connections: int = 4096
+
+
+class ConfigureGateway(Message, frozen=True):
+    """The first message on a gateway's link, and again whenever a setting changes."""
+
+    settings: GatewaySettings
+    heartbeat_seconds: float
+    log_level: str
+
+
+class EngineAddress(Struct, frozen=True):
+    """Where a ready engine is, and what it said of itself."""
+
+    engine_id: str
+    socket: str
+    ready: EngineReady
+
+
+class Route(Struct, frozen=True):
+    """What the gateway may do with requests for one model."""
+
+    model: str
+    aliases: list[str]
+    state: str  # supervisor.states.State
+    reason: str  # for people, where the state is no good news
+    can_wait: bool  # an engine is coming: hold requests; else refuse them with `reason`
+    queue_timeout: float  # seconds to wait for a ready engine
+    max_queue: int  # requests that may be open beyond the engine's max_requests
+    created: int  # Unix seconds
+    engines: list[EngineAddress]
+
+
+class Routes(Message, frozen=True):
+    """The whole routing table. Engines that are absent get no new sequence; their connection is
+    closed by the gateway as soon as its last sequence there has ended.
+    """
+
+    version: int
+    routes: list[Route]
+
+
+class StopAccepting(Message, frozen=True):
+    """Accept no more connections, finish open requests within `seconds`, exit with status 0."""
+
+    seconds: float
+
+
+class GatewayReady(Message, frozen=True):
+    """Requests are being accepted."""
+
+
+class RoutesApplied(Message, frozen=True):
+    version: int
+
+
+class GatewayHeartbeat(Message, frozen=True):
+    open_requests: int
+    requests: int  # since the start
+    failures: int  # replies of 500 and above since the start
+
+
+ToEngine = Submit | Cancel
+FromEngine = Welcome | Step
+SupervisorToEngine = Configure | UseThreads | Drain | SetLogLevel
+EngineToSupervisor = Progress | EngineReady | EngineHeartbeat | Failing
+SupervisorToGateway = ConfigureGateway | Routes | StopAccepting | SetLogLevel
+GatewayToSupervisor = GatewayReady | RoutesApplied | GatewayHeartbeat | Failing
