@@ -75,9 +75,7 @@ class Output(Struct, frozen=True, array_like=True):
     tokens: list[int]
     finish: Finish | None = None
     error: str = ""
-    cached_tokens: int = (
-        0  # of the prompt, taken from another sequence's cache; with the first token
-    )
+    cached_tokens: int = 0  # of the prompt, found in the prefix cache; with the first token
 
 
 class Step(Message, frozen=True):
@@ -232,7 +230,9 @@ class Route(Struct, frozen=True):
 
 
 class Routes(Message, frozen=True):
-    """The whole routing table. Engines that are absent get no new sequence; their connection is
+    """The whole routing table.
+
+    Engines that are absent get no new sequence; their connection is
     closed by the gateway as soon as its last sequence there has ended.
     """
 
