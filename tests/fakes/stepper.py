@@ -1,0 +1,168 @@
+"""The sequences of a fake engine, and the steps that advance them."""
+
+import asyncio
+import os
+import signal
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import msgspec
+
+from fakes.behaviour import Author, Behaviour, happens
+from serve_daemon.wire.messages import Cancel, Finish, Output, Step, Submit, ToEngine, Welcome
+from serve_daemon.wire.transport import Peer
+
+
+@dataclass(eq=False)
+class Running:
+    """A sequence, and the gateway that asked for it."""
+
+    owner: "Connection"
+    submit: Submit
+    number: int
+    begins: float  # loop time of its first token
+    tokens: list[int]
+    generated: int = 0
+
+
+@dataclass(eq=False)
+class Connection:
+    """One gateway."""
+
+    stepper: "Stepper"
+    sequences: dict[int, Running] = field(default_factory=dict)
+    outputs: list[Output] = field(default_factory=list)
+
+    def make_peer(self, welcome: Welcome) -> Peer[ToEngine]:
+        self.peer: Peer[ToEngine] = Peer(ToEngine, self._received, self._lost)
+        # The transport is there once the loop has called connection_made.
+        asyncio.get_running_loop().call_soon(self._begin, welcome)
+        return self.peer
+
+    def _begin(self, welcome: Welcome) -> None:
+        self.stepper.connections.add(self)
+        self.peer.send(welcome)
+
+    def _received(self, message: ToEngine) -> None:
+        self.stepper.record(message)
+        if isinstance(message, Cancel):
+            self.sequences.pop(message.sequence, None)
+        else:
+            self.stepper.accept(self, message)
+
+    def _lost(self, _error: Exception | None) -> None:
+        self.sequences.clear()
+        self.stepper.connections.discard(self)
+        self.stepper.on_connection_lost()
+
+
+class Stepper:
+    """What would be the decode loop of a real engine."""
+
+    def __init__(
+        self,
+        behaviour: Behaviour,
+        *,
+        max_requests: int,
+        max_context: int,
+        on_connection_lost: Callable[[], None],
+    ) -> None:
+        self.max_requests = max_requests
+        self.max_context = max_context
+        self.on_connection_lost = on_connection_lost
+        self.author = Author(behaviour.text)
+        self.connections: set[Connection] = set()
+        self.requests = self.steps = self.generated = 0
+        self._behaviour = behaviour
+        self._work = asyncio.Event()
+        self._hanging = False
+        self._last_step = 0.0
+
+    @property
+    def in_work(self) -> int:
+        return sum(len(connection.sequences) for connection in self.connections)
+
+    @property
+    def stalled_seconds(self) -> float:
+        return asyncio.get_running_loop().time() - self._last_step if self.in_work else 0.0
+
+    def record(self, message: ToEngine) -> None:
+        if self._behaviour.record:
+            with Path(self._behaviour.record).open("ab") as file:
+                file.write(msgspec.json.encode(message) + b"\n")
+
+    def accept(self, connection: Connection, submit: Submit) -> None:
+        self.requests += 1
+        behaviour, loop = self._behaviour, asyncio.get_running_loop()
+        if self.requests in {behaviour.refuse_on, behaviour.error_on}:
+            refused = self.requests == behaviour.refuse_on
+            finish = Finish.REFUSED if refused else Finish.ERROR
+            failure = Output(submit.sequence, [], finish, "the fake engine was told to")
+            connection.peer.send(Step([failure]))
+            return
+        if happens(self.requests, behaviour.freeze_on, behaviour.once):
+            os.kill(os.getpid(), signal.SIGSTOP)
+        if happens(self.requests, behaviour.hang_on, behaviour.once):
+            self._hanging = True
+        if not self.in_work:
+            self._last_step = loop.time()
+        connection.sequences[submit.sequence] = Running(
+            owner=connection,
+            submit=submit,
+            number=self.requests,
+            begins=loop.time() + behaviour.prefill,
+            tokens=list(submit.tokens),
+        )
+        self._work.set()
+
+    async def step_for_ever(self) -> None:
+        while True:
+            await self._work.wait()
+            await asyncio.sleep(self._behaviour.token_delay)  # it plays the time of computing
+            if not self._hanging:
+                self._step()
+
+    def _step(self) -> None:
+        now = asyncio.get_running_loop().time()
+        everything = [run for link in self.connections for run in link.sequences.values()]
+        if not everything:
+            self._work.clear()
+        everything.sort(key=lambda run: run.number)
+        for running in everything[: self.max_requests]:
+            if running.begins <= now:
+                self._advance(running)
+        for connection in self.connections:
+            if connection.outputs:
+                connection.peer.send(Step(connection.outputs))
+                connection.outputs = []
+        self.steps += 1
+        self._last_step = now
+
+    def _advance(self, running: Running) -> None:
+        self._crash_if_told_to(running)
+        token = self.author.next_token(running.tokens)
+        running.tokens.append(token)
+        running.generated += 1
+        self.generated += 1
+        finish = self._finish(running, token)
+        if finish is not None:
+            del running.owner.sequences[running.submit.sequence]
+        running.owner.outputs.append(Output(running.submit.sequence, [token], finish))
+
+    def _crash_if_told_to(self, running: Running) -> None:
+        behaviour = self._behaviour
+        worn_out = behaviour.crash_after and self.generated >= behaviour.crash_after
+        if worn_out or happens(running.number, behaviour.crash_on, behaviour.once):
+            sys.stderr.write("fake engine: crashing as told\n")
+            sys.stderr.flush()
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    def _finish(self, running: Running, token: int) -> Finish | None:
+        if token in running.submit.stop_tokens and self._behaviour.eos:
+            return Finish.STOP
+        full = len(running.tokens) >= self.max_context
+        if full or running.generated >= running.submit.max_new_tokens:
+            return Finish.LENGTH
+        return None
