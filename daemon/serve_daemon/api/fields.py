@@ -1,0 +1,194 @@
+"""How a table of fields reads a request: each is honoured, or refused by its name.
+
+A `Reader` gets a field's JSON value and its path and returns what is made of it, or raises
+`InvalidRequest`. A table maps the names of an object's fields to a `Field`; what the table does
+not know is refused too, so no field is ever ignored.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from msgspec import Struct
+
+from serve_daemon.api.errors import InvalidRequest
+
+Reader = Callable[[Any, str], Any]
+
+
+class Field(Struct, frozen=True):
+    """One field of a request: where its value goes, and how it is read."""
+
+    read: Reader
+    target: str = ""  # the attribute of the request that it fills; none: it is only checked
+    required: bool = False
+
+
+Table = Mapping[str, Field]
+
+
+def read_object(table: Table, value: Any, path: str = "") -> dict[str, Any]:
+    """The attributes that `value` gives; null counts as absent."""
+    fields = as_object(value, path)
+    attributes: dict[str, Any] = {}
+    for name, given in fields.items():
+        where = join(path, name)
+        field = table.get(name)
+        if field is None:
+            raise InvalidRequest(f"Unknown parameter: '{where}'.", where, "unknown_parameter")
+        if given is None:
+            continue
+        result = field.read(given, where)
+        if field.target:
+            attributes[field.target] = result
+    for name, field in table.items():
+        if field.required and fields.get(name) is None:
+            raise missing(join(path, name))
+    return attributes
+
+
+def as_object(value: Any, path: str) -> dict[str, Any]:
+    if not isinstance(value, dict):
+        raise wrong_type(path, "an object", value)
+    return value
+
+
+def join(path: str, name: str) -> str:
+    return f"{path}.{name}" if path else name
+
+
+# ---------------------------------------------------------------- refusals
+
+
+def missing(path: str) -> InvalidRequest:
+    message = f"Missing required parameter: '{path}'."
+    return InvalidRequest(message, path, "missing_required_parameter")
+
+
+def wrong_type(path: str, wanted: str, value: Any) -> InvalidRequest:
+    kind = _JSON_NAMES.get(type(value), "a value")
+    what = f"for '{path}'" if path else "of the request body"
+    return InvalidRequest(
+        f"Invalid type {what}: expected {wanted}, but got {kind}.", path or None, "invalid_type"
+    )
+
+
+def unsupported(path: str, value: Any) -> InvalidRequest:
+    shown = repr(value) if isinstance(value, str | int | float | bool) else "this value"
+    return InvalidRequest(
+        f"Unsupported parameter: '{path}' is not supported by this server with {shown[:80]};"
+        " leave it out.",
+        path,
+        "unsupported_parameter",
+    )
+
+
+_JSON_NAMES = {
+    bool: "a boolean",
+    int: "an integer",
+    float: "a number",
+    str: "a string",
+    list: "an array",
+    dict: "an object",
+    type(None): "null",
+}
+
+
+# ---------------------------------------------------------------- readers
+
+
+def text(value: Any, path: str) -> str:
+    if not isinstance(value, str):
+        raise wrong_type(path, "a string", value)
+    return value
+
+
+def boolean(value: Any, path: str) -> bool:
+    if not isinstance(value, bool):
+        raise wrong_type(path, "a boolean", value)
+    return value
+
+
+def integer(low: int, high: int) -> Reader:
+    """A whole number of this range."""
+
+    def read(value: Any, path: str) -> int:
+        whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
+        if isinstance(value, bool) or not whole:
+            raise wrong_type(path, "an integer", value)
+        _check_range(value, path, low, high)
+        return int(value)
+
+    return read
+
+
+def number(low: float, high: float, *, above_low: bool = False) -> Reader:
+    """A number of this range; with `above_low`, `low` itself is outside."""
+
+    def read(value: Any, path: str) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float):
+            raise wrong_type(path, "a number", value)
+        _check_range(value, path, low, high)
+        if above_low and value == low:
+            message = f"Invalid '{path}': {value} must be greater than {low}."
+            raise InvalidRequest(message, path, "decimal_below_min_value")
+        return float(value)
+
+    return read
+
+
+def _check_range(value: float, path: str, low: float, high: float) -> None:
+    if value < low:
+        message = f"Invalid '{path}': {value} is less than the minimum, {low}."
+        raise InvalidRequest(message, path, "integer_below_min_value")
+    if value > high:
+        message = f"Invalid '{path}': {value} is greater than the maximum, {high}."
+        raise InvalidRequest(message, path, "integer_above_max_value")
+
+
+def only(*neutral: Any) -> Reader:
+    """Values that ask for nothing; all others are refused, since this version lacks them."""
+
+    def read(value: Any, path: str) -> Any:
+        if not any(_same(value, accepted) for accepted in neutral):
+            raise unsupported(path, value)
+        return value
+
+    return read
+
+
+def _same(value: Any, accepted: Any) -> bool:
+    """Equality that tells false from 0."""
+    return isinstance(value, bool) == isinstance(accepted, bool) and bool(value == accepted)
+
+
+def group(table: Table) -> Reader:
+    """An object whose fields are read by a table of their own."""
+    return lambda value, path: read_object(table, value, path)
+
+
+def labels(value: Any, path: str) -> dict[str, str]:
+    """The metadata of a request: at most 16 pairs of strings."""
+    pairs = as_object(value, path)
+    if len(pairs) > MAX_LABELS:
+        message = f"Invalid '{path}': {len(pairs)} pairs are more than the maximum, {MAX_LABELS}."
+        raise InvalidRequest(message, path, "object_above_max_properties")
+    return {name: text(label, join(path, name)) for name, label in pairs.items()}
+
+
+MAX_LABELS = 16
+MAX_STOPS = 4
+
+
+def stop_strings(value: Any, path: str) -> list[str]:
+    """One stop string, or up to four."""
+    stops = [value] if isinstance(value, str) else value
+    if not isinstance(stops, list):
+        raise wrong_type(path, "a string or an array of strings", value)
+    if len(stops) > MAX_STOPS:
+        message = f"Invalid '{path}': {len(stops)} strings are more than the maximum, {MAX_STOPS}."
+        raise InvalidRequest(message, path, "array_above_max_length")
+    for index, stop in enumerate(stops):
+        if not text(stop, f"{path}[{index}]"):
+            message = f"Invalid '{path}[{index}]': a stop string must not be empty."
+            raise InvalidRequest(message, f"{path}[{index}]", "empty_string")
+    return stops
