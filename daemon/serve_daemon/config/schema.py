@@ -5,16 +5,18 @@ and tests hold them to it.
 """
 
 from enum import StrEnum
-from typing import Annotated, Any, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import (
-    BaseModel,
-    ByteSize,
-    ConfigDict,
-    Field,
-    NonNegativeInt,
-    PositiveFloat,
-    PositiveInt,
+from pydantic import BaseModel, ByteSize, ConfigDict, Field
+
+from serve_daemon.config.values import (
+    Address,
+    Count,
+    CountOrZero,
+    Name,
+    Seconds,
+    Size,
+    SizeOrZero,
 )
 
 
@@ -24,6 +26,14 @@ class Effect(StrEnum):
     UPDATE = "update"  # nothing stops; the new value holds from now on
     REPLACE = "replace"  # the process that reads the key is replaced by a new one
     RESTART = "restart"  # only a restart of the daemon takes it up
+
+
+class Reader(StrEnum):
+    """The program that a table speaks to: which one a change of the table touches."""
+
+    DAEMON = "daemon"
+    GATEWAY = "gateway"
+    ENGINES = "engines"  # every one of them
 
 
 def key(default: Any, description: str, effect: Effect, **constraints: Any) -> Any:
@@ -36,39 +46,45 @@ def key(default: Any, description: str, effect: Effect, **constraints: Any) -> A
 class Table(BaseModel):
     """A TOML table: unknown keys are refused, values never change once read."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, validate_default=False)
+    reader: ClassVar[Reader | None] = None
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class Server(Table):
     """[server]: how clients reach the API, and what they may ask of it."""
 
-    listen: list[str] = key(
+    reader: ClassVar[Reader | None] = Reader.GATEWAY
+
+    listen: list[Address] = key(
         ["127.0.0.1:8000"],
         "Addresses of the API: HOST:PORT, [IPV6]:PORT or unix:/PATH.",
         Effect.REPLACE,
         min_length=1,
     )
-    max_body_size: ByteSize = key(
+    max_body_size: Size = key(
         ByteSize(4 * 1024 * 1024), "The largest request body, in bytes or like 4MiB.", Effect.UPDATE
     )
-    body_timeout: PositiveFloat = key(
+    body_timeout: Seconds = key(
         30.0, "Seconds in which a request body must have arrived.", Effect.UPDATE
     )
-    stall_timeout: PositiveFloat = key(
+    stall_timeout: Seconds = key(
         1.5, "Seconds a client may leave its stream unread before it is cancelled.", Effect.UPDATE
     )
-    drain_timeout: PositiveFloat = key(
+    drain_timeout: Seconds = key(
         30.0,
         "Seconds that open requests get to finish when the daemon, a gateway or an engine leaves.",
         Effect.UPDATE,
     )
-    max_connections: PositiveInt = key(
+    max_connections: Count = key(
         4096, "Connections open at once; more wait in the listen queue.", Effect.REPLACE
     )
 
 
 class Log(Table):
     """[log]: what is written to stderr."""
+
+    reader: ClassVar[Reader | None] = Reader.DAEMON
 
     level: Literal["debug", "info", "warning", "error"] = key(
         "info", "The least severe records that are written.", Effect.UPDATE
@@ -83,10 +99,13 @@ class Log(Table):
 class Control(Table):
     """[control]: how the daemon is steered."""
 
+    reader: ClassVar[Reader | None] = Reader.DAEMON
+
     socket: str = key(
         "",
-        "Path of the control socket. Empty: control.sock in the runtime directory.",
+        "Absolute path of the control socket. Empty: control.sock in the runtime directory.",
         Effect.RESTART,
+        pattern=r"^(/.*)?$",
     )
     watch: bool = key(
         True,
@@ -98,10 +117,13 @@ class Control(Table):
 class EngineProgram(Table):
     """[engine]: the program that runs models."""
 
+    reader: ClassVar[Reader | None] = Reader.ENGINES
+
     python: str = key(
         "",
-        "The Python interpreter that engines run under. Empty: the daemon's own.",
+        "Absolute path of the Python interpreter that engines run under. Empty: the daemon's own.",
         Effect.REPLACE,
+        pattern=r"^(/.*)?$",
     )
 
 
@@ -138,53 +160,53 @@ class Tuning(Table):
         "Whether Python code that comes with the checkpoint may run.",
         Effect.REPLACE,
     )
-    max_requests: PositiveInt = key(32, "Sequences that decode at once.", Effect.REPLACE)
-    max_context: NonNegativeInt = key(
+    max_requests: Count = key(32, "Sequences that decode at once.", Effect.REPLACE)
+    max_context: CountOrZero = key(
         0,
         "Tokens of a sequence, prompt and output together. 0: what the model and the KV cache"
         " allow.",
         Effect.REPLACE,
     )
-    max_batch_tokens: NonNegativeInt = key(
+    max_batch_tokens: CountOrZero = key(
         0, "Tokens of one step, prompts included. 0: chosen by the engine.", Effect.REPLACE
     )
-    kv_cache_memory: ByteSize = key(
+    kv_cache_memory: SizeOrZero = key(
         ByteSize(0),
         "Memory for keys and values, in bytes or like 2GiB. 0: chosen by the engine.",
         Effect.REPLACE,
     )
-    threads: NonNegativeInt = key(
+    threads: CountOrZero = key(
         0, "CPU threads of the engine. 0: its share of the cores.", Effect.UPDATE
     )
-    max_queue: NonNegativeInt = key(
+    max_queue: CountOrZero = key(
         128, "Requests that may wait beyond max_requests; more get status 429.", Effect.UPDATE
     )
-    queue_timeout: PositiveFloat = key(
+    queue_timeout: Seconds = key(
         300.0, "Seconds that a request waits for an engine that is not ready.", Effect.UPDATE
     )
-    start_timeout: PositiveFloat = key(
+    start_timeout: Seconds = key(
         1800.0,
         "Seconds in which an engine must be ready; progress of a download extends it.",
         Effect.UPDATE,
     )
-    hang_timeout: PositiveFloat = key(
+    hang_timeout: Seconds = key(
         60.0,
         "Seconds without a finished step, while there is work, or without a sign of life, after"
         " which an engine is killed.",
         Effect.UPDATE,
     )
-    restart_delay: PositiveFloat = key(
+    restart_delay: Seconds = key(
         0.5,
         "Seconds before the first restart after a crash; each further one doubles them.",
         Effect.UPDATE,
     )
-    restart_delay_max: PositiveFloat = key(
+    restart_delay_max: Seconds = key(
         30.0, "The longest delay before a restart, in seconds.", Effect.UPDATE
     )
-    start_limit: PositiveInt = key(
+    start_limit: Count = key(
         5, "Crashes within start_limit_interval after which a model has failed.", Effect.UPDATE
     )
-    start_limit_interval: PositiveFloat = key(
+    start_limit_interval: Seconds = key(
         300.0, "Seconds over which crashes are counted.", Effect.UPDATE
     )
 
@@ -201,14 +223,12 @@ class Model(Tuning):
     source: str = key(
         "",
         "A directory, a .gguf file, a Hub id (ORG/NAME[@REVISION][:FILE]) or python:PACKAGE/FILE."
-        " Empty: the model's name.",
+        " A directory begins with /, ./ or ../; what is relative starts from the directory of the"
+        " file that sets it. Empty: the model's name.",
         Effect.REPLACE,
     )
     profile: str = key("", "The profile whose keys hold where this model sets none.", Effect.UPDATE)
-    aliases: list[str] = key([], "Further names that clients may use.", Effect.UPDATE)
-
-
-Name = Annotated[str, Field(min_length=1)]
+    aliases: list[Name] = key([], "Further names that clients may use.", Effect.UPDATE)
 
 
 class Config(Table):

@@ -1,0 +1,133 @@
+"""The rules that no single key can break: across keys, and against what this machine can do."""
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from serve_daemon.config.address import parse_address
+from serve_daemon.config.layers import is_relative_path
+from serve_daemon.config.probe import Probe
+from serve_daemon.config.problems import KeyPath
+from serve_daemon.config.resolve import Chain, effective_model, model_chain, setter
+from serve_daemon.config.schema import Config, Model
+
+
+class Finding(NamedTuple):
+    """A broken rule, by the key that breaks it."""
+
+    path: KeyPath
+    message: str
+
+
+def check(
+    config: Config, probe: Probe | None, doubtful: Iterable[KeyPath] = ()
+) -> Iterator[Finding]:
+    """Every broken rule.
+
+    The values of `doubtful` tables are not known in full, so what depends on them is not judged.
+    """
+    yield from _listen_twice(config)
+    yield from _profiles(config)
+    yield from _names(config)
+    unknown = set(doubtful)
+    for name in config.models:
+        chain = model_chain(config, name)
+        if unknown.isdisjoint(path for path, _ in chain):
+            yield from _model(effective_model(config, name), chain, probe)
+
+
+def _listen_twice(config: Config) -> Iterator[Finding]:
+    seen = set()
+    for index, text in enumerate(config.server.listen):
+        address = parse_address(text)
+        if address in seen:
+            yield Finding(("server", "listen", index), f'"{text}" is listed twice, remove one')
+        seen.add(address)
+
+
+def _profiles(config: Config) -> Iterator[Finding]:
+    defined = ", ".join(config.profiles) or "none"
+    for name, profile in config.profiles.items():
+        path = ("profiles", name, "extends")
+        if profile.extends and profile.extends not in config.profiles:
+            yield Finding(path, _undefined(profile.extends, defined))
+        elif _extends_itself(config, name):
+            yield Finding(path, f'"{profile.extends}" extends this profile too, break the circle')
+    for name, model in config.models.items():
+        if model.profile and model.profile not in config.profiles:
+            yield Finding(("models", name, "profile"), _undefined(model.profile, defined))
+
+
+def _undefined(profile: str, defined: str) -> str:
+    return f'profile "{profile}" is not defined, define it or use one of those that are: {defined}'
+
+
+def _extends_itself(config: Config, name: str) -> bool:
+    ancestor, seen = config.profiles[name].extends, set[str]()
+    while ancestor in config.profiles and ancestor not in seen:
+        if ancestor == name:
+            return True
+        seen.add(ancestor)
+        ancestor = config.profiles[ancestor].extends
+    return False
+
+
+def _names(config: Config) -> Iterator[Finding]:
+    owners: dict[str, str] = {}
+    for name, model in config.models.items():
+        for index, alias in enumerate(model.aliases):
+            path = ("models", name, "aliases", index)
+            if alias in config.models:
+                yield Finding(path, f'"{alias}" is the name of a model, choose another alias')
+            elif alias in owners:
+                owner = "this model" if owners[alias] == name else f'model "{owners[alias]}"'
+                yield Finding(path, f'"{alias}" is an alias of {owner} already, remove one')
+            owners.setdefault(alias, name)
+
+
+def _model(model: Model, chain: Chain, probe: Probe | None) -> Iterator[Finding]:
+    if is_relative_path(model.source):
+        message = f'"{model.source}" is relative to no file here, write the whole path'
+        yield Finding(_path(chain, "source"), message)
+    if 0 < model.max_batch_tokens < model.max_requests:
+        message = (
+            f"{model.max_batch_tokens} tokens a step can't hold one for each of"
+            f" {model.max_requests} max_requests, raise it or lower max_requests"
+        )
+        yield Finding(_path(chain, "max_batch_tokens", "max_requests"), message)
+    if model.restart_delay > model.restart_delay_max:
+        message = (
+            f"the first delay of {model.restart_delay:g} s exceeds restart_delay_max of"
+            f" {model.restart_delay_max:g} s, lower it or raise restart_delay_max"
+        )
+        yield Finding(_path(chain, "restart_delay", "restart_delay_max"), message)
+    if probe is not None:
+        yield from _against_machine(model, chain, probe)
+
+
+def _against_machine(model: Model, chain: Chain, probe: Probe) -> Iterator[Finding]:
+    devices = [
+        device
+        for device in probe.devices
+        if model.device == "auto" or device.name in (model.device, f"{model.device}:0")
+    ]
+    if not devices:
+        present = ", ".join(device.name for device in probe.devices)
+        message = f'"{model.device}" is not present, this machine has {present}'
+        yield Finding(_path(chain, "device"), message)
+    elif model.dtype != "auto" and not any(model.dtype in each.dtypes for each in devices):
+        able = "; ".join(f"{each.name} computes in {', '.join(each.dtypes)}" for each in devices)
+        message = f'"{model.dtype}" does not work here, use another: {able}'
+        yield Finding(_path(chain, "dtype", "device"), message)
+    if model.engine not in probe.engines:
+        message = f'"{model.engine}" does not work here, use one of {", ".join(probe.engines)}'
+        yield Finding(_path(chain, "engine"), message)
+    lack = probe.unavailable_attn_implementations.get(model.attn_implementation)
+    if lack is not None:
+        able = ", ".join(probe.attn_implementations)
+        message = f'"{model.attn_implementation}" does not work here ({lack}), use one of {able}'
+        yield Finding(_path(chain, "attn_implementation"), message)
+
+
+def _path(chain: Chain, *keys: str) -> KeyPath:
+    """Where the first of the keys is set, else the next, else the model's own table."""
+    return next((path for key in keys if (path := setter(chain, key))), chain[0][0])

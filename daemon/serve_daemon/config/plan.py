@@ -1,0 +1,99 @@
+"""What a change of the configuration does to models, gateway and daemon. Pure.
+
+The schema says what each key takes and who reads it; nothing here knows a key by name.
+"""
+
+from collections.abc import Iterator
+from enum import StrEnum
+
+from msgspec import Struct
+from pydantic import BaseModel
+
+from serve_daemon.config.keys import effect_of
+from serve_daemon.config.load import Loaded
+from serve_daemon.config.schema import Effect, Reader, Table
+
+
+class Action(StrEnum):
+    KEEP = "keep"
+    UPDATE = "update"  # live
+    REPLACE = "replace"  # a new process takes over
+    START = "start"
+    STOP = "stop"
+    RESTART = "restart"  # left to whoever restarts the daemon
+
+
+_ACTIONS = {
+    Effect.UPDATE: Action.UPDATE,
+    Effect.REPLACE: Action.REPLACE,
+    Effect.RESTART: Action.RESTART,
+}
+
+
+class Change(Struct, frozen=True):
+    """What becomes of one subject, and the keys that differ."""
+
+    subject: str  # "models.NAME", "gateway" or "daemon"
+    action: Action
+    keys: list[str] = []  # of a model: in its table, or whole where they stand elsewhere
+
+
+class Plan(Struct, frozen=True):
+    models: dict[str, Change]
+    gateway: Change
+    daemon: Change
+
+    def changes(self) -> list[Change]:
+        """All of them, also those that keep something as it is."""
+        return [*self.models.values(), self.gateway, self.daemon]
+
+    @property
+    def is_empty(self) -> bool:
+        return all(change.action is Action.KEEP for change in self.changes())
+
+
+def plan(old: Loaded, new: Loaded) -> Plan:
+    """What it takes to get from the old configuration to the new one."""
+    for_engines = _tables(old, new, Reader.ENGINES)
+    models = {
+        name: _model(name, old, new, for_engines) for name in sorted({*old.models, *new.models})
+    }
+    return Plan(
+        models=models,
+        gateway=_change("gateway", _tables(old, new, Reader.GATEWAY)),
+        daemon=_change("daemon", _tables(old, new, Reader.DAEMON)),
+    )
+
+
+Difference = dict[str, Effect]  # by key
+
+
+def _model(name: str, old: Loaded, new: Loaded, for_engines: Difference) -> Change:
+    subject = f"models.{name}"
+    if name not in old.models:
+        return Change(subject, Action.START)
+    if name not in new.models:
+        return Change(subject, Action.STOP)
+    return _change(subject, dict(_differences(old.models[name], new.models[name])) | for_engines)
+
+
+def _change(subject: str, difference: Difference) -> Change:
+    strongest = max(difference.values(), key=list(Effect).index, default=None)
+    action = _ACTIONS[strongest] if strongest else Action.KEEP
+    return Change(subject, action, list(difference))
+
+
+def _tables(old: Loaded, new: Loaded, reader: Reader) -> Difference:
+    """The keys that differ in the tables that one program reads."""
+    return {
+        f"{name}.{key}": effect
+        for name, before in old.config
+        if isinstance(before, Table) and before.reader is reader
+        for key, effect in _differences(before, getattr(new.config, name))
+    }
+
+
+def _differences(before: BaseModel, after: BaseModel) -> Iterator[tuple[str, Effect]]:
+    for key, field in type(before).model_fields.items():
+        if getattr(before, key) != getattr(after, key):
+            yield key, effect_of(field)
