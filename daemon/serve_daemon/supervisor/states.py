@@ -22,7 +22,7 @@ class Event(StrEnum):
     READY = auto()
     DRAIN = auto()  # leave when the open requests are done
     STOP = auto()  # leave now
-    EXITED = auto()  # the last engine process ended as it was told to
+    EXITED = auto()  # all of its processes have ended, as they were told to
     CRASHED = auto()  # it ended without being told to, or had to be killed
     RETRY = auto()
     GIVE_UP = auto()
@@ -35,38 +35,31 @@ STEPS: dict[State, dict[Event, State]] = {
         Event.READY: State.READY,
         Event.CRASHED: State.BACKOFF,
         Event.GIVE_UP: State.FAILED,
-        Event.STOP: State.STOPPING,
         Event.DRAIN: State.STOPPING,  # it has no requests yet
     },
     State.READY: {
         Event.DRAIN: State.DRAINING,
-        Event.STOP: State.STOPPING,
         Event.CRASHED: State.BACKOFF,
         Event.FALL_BACK: State.STARTING,
         Event.GIVE_UP: State.FAILED,
     },
     State.DRAINING: {
         Event.EXITED: State.STOPPED,
-        Event.CRASHED: State.STOPPED,
         Event.STOP: State.STOPPING,
         Event.START: State.STARTING,  # a new engine beside the one that leaves
     },
     State.STOPPING: {
         Event.EXITED: State.STOPPED,
-        Event.CRASHED: State.STOPPED,
         Event.START: State.STARTING,
     },
     State.BACKOFF: {
         Event.RETRY: State.STARTING,
         Event.START: State.STARTING,
-        Event.GIVE_UP: State.FAILED,
         Event.DRAIN: State.STOPPED,
-        Event.STOP: State.STOPPED,
     },
     State.FAILED: {
         Event.START: State.STARTING,
         Event.DRAIN: State.STOPPED,
-        Event.STOP: State.STOPPED,
     },
 }
 

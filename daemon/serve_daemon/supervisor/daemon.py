@@ -1,0 +1,232 @@
+"""The daemon: start, serve until told to leave, drain, stop."""
+
+import asyncio
+import fcntl
+import os
+import signal
+import time
+from pathlib import Path
+from typing import IO, Any
+
+import structlog
+from msgspec import Struct
+
+import serve_daemon
+from serve_daemon.config.directories import prepare
+from serve_daemon.config.load import Sources, load
+from serve_daemon.config.problems import ConfigError
+from serve_daemon.control.server import ControlServer, bind
+from serve_daemon.supervisor.events import Events
+from serve_daemon.supervisor.ledger import Ledger
+from serve_daemon.supervisor.logs import Log
+from serve_daemon.supervisor.manager import Manager
+from serve_daemon.supervisor.methods import Methods
+from serve_daemon.supervisor.notify import Notifier
+from serve_daemon.supervisor.programs import Directories
+from serve_daemon.supervisor.reload import Reload, Reloader
+from serve_daemon.supervisor.sockets import STORE_NAME, ListeningSockets
+from serve_daemon.supervisor.states import State
+from serve_daemon.supervisor.status import own_memory, summary
+from serve_daemon.supervisor.watch import changes
+
+TICK_SECONDS = 1.0
+# What systemd is asked for while a reload, or a stop, takes its time.
+EXTENSION_SECONDS = 30.0
+
+logger = structlog.get_logger()
+
+
+class AlreadyRunning(Exception):  # noqa: N818 - it names what was found
+    """Another daemon uses the runtime directory."""
+
+
+class Options(Struct, frozen=True):
+    sources: Sources
+    directories: Directories
+    control_socket: Path  # where [control] socket says nothing
+
+
+class Daemon:
+    def __init__(
+        self, options: Options, log: Log, notifier: Notifier, sockets: ListeningSockets
+    ) -> None:
+        self._options = options
+        self._log = log
+        self._notifier = notifier
+        self._sockets = sockets
+        self._started = time.time()
+        self._state = "starting"
+        self._exit_status = 0
+        self._told = ""  # systemd's STATUS=
+        self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
+        self._leave = asyncio.Event()
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._lock: IO[str] | None = None
+
+    async def run(self) -> int:
+        """Serve until told to leave. Returns the exit status.
+
+        Raises `ConfigError`, `ListenError`, `SocketTaken` or `AlreadyRunning` where it can't start.
+        """
+        await self._start()
+        await self._serve()
+        await self._stop()
+        return self._exit_status
+
+    # ------------------------------------------------------------ start
+
+    async def _start(self) -> None:
+        self._make_directories()
+        loaded = load(self._options.sources)
+        self._log.set_level(loaded.config.log.level)
+        self._log.set_format(loaded.config.log.format)
+        self._events = Events()
+        self._ledger = Ledger(self._log, self._events)
+        loop = asyncio.get_running_loop()
+        self._manager = Manager(
+            loaded, self._ledger, self._options.directories, self._sockets, loop
+        )
+        self._reloader = Reloader(self._options.sources, self._manager, self._sockets, self._ledger)
+        self._reloader.files = loaded.files
+        await self._open_control(Path(loaded.config.control.socket or self._options.control_socket))
+        self._sockets.open(loaded.config.server.listen)
+        self._sockets.keep_only(loaded.config.server.listen)
+        self._notifier.store(STORE_NAME, self._sockets.own)
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self._signals.put_nowait, number)
+        self._ledger.daemon(f"serve-daemon {serve_daemon.__version__} starts")
+        self._manager.gateway.start("the daemon starts")
+        for name, settings in loaded.models.items():
+            self._manager.add(name, settings)
+
+    def _make_directories(self) -> None:
+        directories = self._options.directories
+        for each in (directories.runtime, directories.runtime / "engines", directories.cache):
+            prepare(each)
+        self._lock = (directories.runtime / "lock").open("w")
+        try:
+            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise AlreadyRunning(
+                f"another serve-daemon runs with {directories.runtime};"
+                " stop it, or give this one another RUNTIME_DIRECTORY"
+            ) from None
+
+    async def _open_control(self, path: Path) -> None:
+        self._control_path = path
+        methods = Methods(
+            manager=self._manager,
+            reloader=self._reloader,
+            log=self._log,
+            events=self._events,
+            daemon_status=self.status,
+            shut_down=self._shut_down,
+        )
+        self._control = ControlServer(methods.handlers())
+        await self._control.start(bind(path))
+
+    # ------------------------------------------------------------ serve
+
+    async def _serve(self) -> None:
+        for work in (self._heed_signals(), self._tick(), self._announce(), self._watch()):
+            task = asyncio.create_task(work)
+            self._tasks.add(task)
+            task.add_done_callback(self._on_task_done)
+        await self._leave.wait()
+
+    def _on_task_done(self, task: asyncio.Task[None]) -> None:
+        """A bug in one of them must not leave a daemon that only looks alive."""
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.error("a task of the daemon failed", exc_info=error)
+            self._exit_status = 1
+            self._leave.set()
+
+    async def _heed_signals(self) -> None:
+        while True:
+            match await self._signals.get():
+                case signal.SIGHUP:
+                    await self._reload("SIGHUP")
+                case number:
+                    self._shut_down(number.name)
+
+    async def _reload(self, trigger: str) -> None:
+        try:
+            reload = self._reloader.begin(trigger)
+        except ConfigError:
+            return  # written down by the reloader, with every problem
+        task = asyncio.create_task(self._finish(reload))
+        self._tasks.add(task)
+        task.add_done_callback(self._on_task_done)
+
+    async def _finish(self, reload: Reload) -> None:
+        await reload.finished()
+
+    async def _tick(self) -> None:
+        """Once a second: life signs of the children to us, of us to systemd."""
+        while True:
+            self._notifier.watchdog()
+            self._manager.check()
+            if self._reloader.is_busy or self._leave.is_set():
+                self._notifier.extend_timeout(EXTENSION_SECONDS)
+            await asyncio.sleep(TICK_SECONDS)
+
+    async def _announce(self) -> None:
+        """Tell systemd of each change: READY once the API accepts, then what the models do."""
+        gateway = self._manager.gateway
+        await self._manager.changes.wait_for(lambda: gateway.state is State.READY)
+        self._state = "running"
+        self._notifier.ready(summary(self._manager))
+        while True:
+            await self._manager.changes.wait_for(lambda: summary(self._manager) != self._told)
+            self._told = summary(self._manager)
+            self._notifier.status(self._told)
+
+    async def _watch(self) -> None:
+        main = self._options.sources.main
+        if main is None:
+            return
+        async for _ in changes(main, self._reloader.files):
+            if self._manager.config.control.watch:
+                await self._reload("the file has changed")
+
+    def _shut_down(self, reason: str) -> None:
+        if self._leave.is_set():
+            self._ledger.daemon(f"{reason} again: what is open is cut")
+            for unit in self._manager.units():
+                unit.stop_now(reason)
+        else:
+            self._ledger.daemon(f"{reason}: the daemon drains and stops")
+            self._leave.set()
+
+    # ------------------------------------------------------------ stop
+
+    async def _stop(self) -> None:
+        self._state = "draining"
+        self._notifier.stopping("draining")
+        self._manager.gateway.stop("the daemon stops")
+        if not self._notifier.is_supervised:
+            self._sockets.close_all()  # else new clients would wait for nobody
+        await self._manager.gateway.stopped()
+        for model in self._manager.models.values():
+            model.unit.stop("the daemon stops")
+        await self._manager.all_stopped()
+        for task in list(self._tasks):
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._control.close()
+        self._control_path.unlink(missing_ok=True)
+        self._ledger.daemon("the daemon has stopped")
+
+    def status(self) -> dict[str, Any]:
+        """The `Daemon` of the control interface."""
+        is_reloading = self._state == "running" and self._reloader.is_busy
+        return {
+            "version": serve_daemon.__version__,
+            "pid": os.getpid(),
+            "started": self._started,
+            "state": "reloading" if is_reloading else self._state,
+            "config": str(self._options.sources.main or "the embedded default"),
+            "memory": own_memory(),
+            "last_reload": self._reloader.last_outcome,
+        }

@@ -1,0 +1,44 @@
+"""What the end of a process means, in words that a person can act on. Pure."""
+
+import signal
+
+from msgspec import Struct
+
+from serve_daemon.wire.messages import Failing, Reason
+
+# Starting again changes nothing about these: somebody must act.
+PERMANENT = frozenset({Reason.CONFIG, Reason.SOURCE})
+
+
+class Exit(Struct, frozen=True):
+    """How one process ended."""
+
+    returncode: int  # negative: minus the signal, as subprocess has it
+    failing: Failing | None = None  # its own last words
+    verdict: str = ""  # why the supervisor killed it
+    out_of_memory: bool = False  # the kernel's OOM killer was at work meanwhile
+
+
+class Explanation(Struct, frozen=True):
+    message: str
+    is_permanent: bool
+
+
+def explain(ended: Exit) -> Explanation:
+    """Why the process ended, the surest knowledge first."""
+    if ended.verdict:
+        return Explanation(ended.verdict, is_permanent=False)
+    if ended.failing is not None:
+        reason, message = ended.failing.reason, ended.failing.message
+        return Explanation(f"{reason}: {message}", is_permanent=reason in PERMANENT)
+    return Explanation(_by_status(ended), is_permanent=False)
+
+
+def _by_status(ended: Exit) -> str:
+    if ended.returncode >= 0:
+        return f"exited with status {ended.returncode}"
+    number = -ended.returncode
+    name = signal.Signals(number).name if number in list(signal.Signals) else f"signal {number}"
+    if ended.out_of_memory:
+        return f"{Reason.MEMORY}: killed by the kernel; lower max_requests or kv_cache_memory"
+    return f"killed by {name}"

@@ -1,0 +1,183 @@
+"""One process from start to exit: its phase, its signs of life, and how it is made to leave.
+
+It decides nothing about what comes after it; its `Owner` does.
+"""
+
+import asyncio
+import signal
+from collections import deque
+from collections.abc import Callable
+from enum import StrEnum, auto
+from typing import Any, Protocol
+
+from msgspec import Struct
+
+from serve_daemon.supervisor.exits import Exit
+from serve_daemon.supervisor.liveness import Signs, hang
+from serve_daemon.supervisor.memory import count_oom_kills
+from serve_daemon.wire.messages import (
+    EngineHeartbeat,
+    EngineReady,
+    Failing,
+    GatewayHeartbeat,
+    GatewayReady,
+    Progress,
+)
+
+KEPT_LINES = 200
+TERMINATE_SECONDS = 5.0  # between SIGTERM and SIGKILL
+
+
+class Phase(StrEnum):
+    STARTING = auto()
+    READY = auto()
+    DRAINING = auto()
+    STOPPING = auto()
+    GONE = auto()
+
+
+class Clock(Protocol):
+    """The event loop's time, so that tests may have another."""
+
+    def time(self) -> float: ...
+    def call_later(
+        self, delay: float, callback: Callable[..., object], *args: Any
+    ) -> asyncio.TimerHandle: ...
+
+
+class Process(Protocol):
+    pid: int
+
+    def send(self, message: object) -> None: ...
+    def signal(self, number: signal.Signals) -> None: ...
+
+
+class Owner(Protocol):
+    """Who is told what becomes of an instance."""
+
+    def on_ready(self, instance: "Instance") -> None: ...
+    def on_progress(self, instance: "Instance") -> None: ...
+    def on_exit(self, instance: "Instance", ended: Exit) -> None: ...
+
+
+class Limits(Struct, frozen=True):
+    start_seconds: float
+    hang_seconds: float
+    drain_seconds: float
+
+
+class Instance:
+    """One process of a unit. `process` is set by whoever spawned it, before anything happens."""
+
+    process: Process
+
+    def __init__(
+        self, identity: str, spec: Any, generation: int, *, owner: Owner, clock: Clock
+    ) -> None:
+        self.identity = identity
+        self.spec = spec
+        self.generation = generation
+        self.phase = Phase.STARTING
+        self.ready: EngineReady | GatewayReady | None = None
+        self.heartbeat: EngineHeartbeat | GatewayHeartbeat | None = None
+        self.progress: Progress | None = None
+        self.lines: deque[str] = deque(maxlen=KEPT_LINES)
+        self.started_at = clock.time()
+        self._owner = owner
+        self._clock = clock
+        self._heard_at = clock.time()
+        self._failing: Failing | None = None
+        self._verdict = ""
+        self._timer: asyncio.TimerHandle | None = None
+        self._oom_kills = count_oom_kills()
+
+    @property
+    def pid(self) -> int:
+        return self.process.pid
+
+    # ------------------------------------------------------------ what it says
+
+    def on_message(self, message: Any) -> None:
+        self._heard_at = self._clock.time()
+        match message:
+            case EngineReady() | GatewayReady() if self.phase is Phase.STARTING:
+                self.ready = message
+                self._enter(Phase.READY)
+                self._owner.on_ready(self)
+            case EngineHeartbeat() | GatewayHeartbeat():
+                self.heartbeat = message
+            case Progress():
+                self._advance(message)
+            case Failing():
+                self._failing = message
+            case _:
+                pass  # said too late: the instance is leaving
+
+    def on_line(self, line: str) -> None:
+        self.lines.append(line)
+
+    def on_exit(self, returncode: int) -> None:
+        self._enter(Phase.GONE)
+        killed_by_kernel = (
+            returncode == -signal.SIGKILL
+            and not self._verdict
+            and count_oom_kills() > self._oom_kills
+        )
+        ended = Exit(returncode, self._failing, self._verdict, out_of_memory=killed_by_kernel)
+        self._owner.on_exit(self, ended)
+
+    def _advance(self, progress: Progress) -> None:
+        advanced = self.progress is None or progress.done != self.progress.done
+        self.progress = progress
+        if advanced and self._timer is not None and self.phase is Phase.STARTING:
+            self._limit(self._start_seconds, self._time_out_start)
+        self._owner.on_progress(self)
+
+    # ------------------------------------------------------------ what is done to it
+
+    def watch_start(self, seconds: float) -> None:
+        """Kill it where it isn't ready in time; progress of a download counts anew."""
+        self._start_seconds = seconds
+        self._limit(seconds, self._time_out_start)
+
+    def drain(self, message: object, seconds: float) -> None:
+        """Let it finish what it has, and leave by itself, within `seconds`."""
+        if self.phase in (Phase.STARTING, Phase.READY):
+            self._enter(Phase.DRAINING)
+            self.process.send(message)
+            self._limit(seconds, self.terminate)
+
+    def terminate(self) -> None:
+        """Make it leave now; what it has is lost."""
+        if self.phase not in (Phase.STOPPING, Phase.GONE):
+            self._enter(Phase.STOPPING)
+            self.process.signal(signal.SIGTERM)
+            self._limit(TERMINATE_SECONDS, self.process.signal, signal.SIGKILL)
+
+    def check(self, hang_seconds: float) -> None:
+        """Kill it where it no longer answers, or answers but no longer works."""
+        if self.phase in (Phase.STOPPING, Phase.GONE):
+            return
+        stalled = getattr(self.heartbeat, "stalled_seconds", 0.0)
+        signs = Signs(self._clock.time() - self._heard_at, stalled)
+        if verdict := hang(signs, hang_seconds):
+            self._kill(verdict)
+
+    def _time_out_start(self) -> None:
+        self._kill(f"not ready within {self._start_seconds:.0f} s")
+
+    def _kill(self, verdict: str) -> None:
+        self._verdict = verdict
+        self._enter(Phase.STOPPING)
+        self.process.signal(signal.SIGKILL)
+
+    def _enter(self, phase: Phase) -> None:
+        self.phase = phase
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _limit(self, seconds: float, action: Callable[..., object], *args: Any) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._clock.call_later(seconds, action, *args)

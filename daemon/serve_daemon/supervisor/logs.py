@@ -1,0 +1,156 @@
+"""The daemon's log: one structlog pipeline, kept for `servectl logs`, written to stderr.
+
+A terminal gets readable lines, the journal its native fields, anything else JSON lines.
+"""
+
+import json
+import logging
+import os
+import socket
+import sys
+from collections.abc import Callable, Mapping, MutableMapping
+from typing import Any
+
+import structlog
+
+from serve_daemon.supervisor.feed import Feed
+from serve_daemon.wire.logs import LEVELS
+
+KEPT_RECORDS = 2000
+JOURNAL_SOCKET = "/run/systemd/journal/socket"
+PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
+
+Record = MutableMapping[str, Any]
+Write = Callable[[Record], None]
+
+
+class Log:
+    """Where every record of the daemon and of its children ends."""
+
+    def __init__(self) -> None:
+        self.records: Feed[dict[str, Any]] = Feed(KEPT_RECORDS)
+        self.set_level("info")
+        self.set_format("auto")
+
+    def set_level(self, level: str) -> None:
+        self.level = level
+        self._least = LEVELS[level]
+
+    def set_format(self, log_format: str) -> None:
+        self._write = writer(log_format)
+
+    def configure(self) -> None:
+        """Make structlog's loggers write here."""
+        structlog.configure(
+            processors=[
+                structlog.contextvars.merge_contextvars,
+                structlog.processors.add_log_level,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+                structlog.processors.format_exc_info,
+                self._take,
+            ],
+            cache_logger_on_first_use=True,
+        )
+
+    def add(self, record: Record) -> None:
+        """Take a finished record: event, level, timestamp, and what is bound."""
+        if LEVELS.get(record["level"], logging.ERROR) >= self._least:
+            self.records.add(dict(record))
+            self._write(record)
+
+    def add_line(self, line: str, bound: Mapping[str, str]) -> str:
+        """Take a line that a child wrote to stderr, a record of its own or raw text.
+
+        Returns it as a person would read it.
+        """
+        record = _parse(line)
+        if record is None:
+            if line.strip():
+                structlog.get_logger().info(line, stream="stderr", **bound)
+            return line
+        self.add(record | dict(bound))
+        return _plain(record)
+
+    def _take(self, _logger: object, _method: str, record: Record) -> Record:
+        self.add(record)
+        raise structlog.DropEvent
+
+
+def _parse(line: str) -> dict[str, Any] | None:
+    if not line.startswith("{"):
+        return None
+    try:
+        record = json.loads(line)
+    except ValueError:
+        return None
+    return record if isinstance(record, dict) and {"event", "level"} <= record.keys() else None
+
+
+def _plain(record: Mapping[str, Any]) -> str:
+    shown = {
+        key: value for key, value in record.items() if key not in ("event", "level", "timestamp")
+    }
+    rest = " ".join(f"{key}={value}" for key, value in shown.items())
+    return f"{record['level']}: {record['event']} {rest}".rstrip()
+
+
+def writer(log_format: str) -> Write:
+    """How records are written, for a value of [log] format."""
+    if log_format == "auto":
+        log_format = _detect()
+    return {"console": _console, "json": _json, "journal": _journal}[log_format]()
+
+
+def _detect() -> str:
+    if sys.stderr.isatty():
+        return "console"
+    status = os.fstat(sys.stderr.fileno())
+    is_journal = os.environ.get("JOURNAL_STREAM", "") == f"{status.st_dev}:{status.st_ino}"
+    return "journal" if is_journal else "json"
+
+
+def _console() -> Write:
+    render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
+    return lambda record: _print(str(render(None, "", dict(record))))
+
+
+def _json() -> Write:
+    return lambda record: _print(json.dumps(record, default=str))
+
+
+def _print(text: str) -> None:
+    sys.stderr.write(text + "\n")
+    sys.stderr.flush()
+
+
+def _journal() -> Write:
+    """Native records, see systemd's "Native Journal Protocol"."""
+    journal = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
+    fallback = _json()
+
+    def write(record: Record) -> None:
+        try:
+            journal.sendto(journal_datagram(record), JOURNAL_SOCKET)
+        except OSError:  # too large for a datagram, or no journal there
+            fallback(record)
+
+    return write
+
+
+def journal_datagram(record: Mapping[str, Any]) -> bytes:
+    """The record as journal fields: MESSAGE, PRIORITY, and SERVE_* for what is bound."""
+    fields = {
+        "MESSAGE": str(record["event"]),
+        "PRIORITY": str(PRIORITIES.get(record["level"], 6)),
+        "SYSLOG_IDENTIFIER": "serve-daemon",
+    }
+    for key, value in record.items():
+        if key not in ("event", "level", "timestamp"):
+            fields[f"SERVE_{key.upper()}"] = str(value)
+    return b"".join(_journal_field(key, value.encode()) for key, value in fields.items())
+
+
+def _journal_field(key: str, value: bytes) -> bytes:
+    if b"\n" not in value:
+        return key.encode() + b"=" + value + b"\n"
+    return key.encode() + b"\n" + len(value).to_bytes(8, "little") + value + b"\n"

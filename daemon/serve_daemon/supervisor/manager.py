@@ -1,0 +1,198 @@
+"""The owner of all state: the gateway, every model, and what is done to them."""
+
+import os
+import sys
+import time
+
+from serve_daemon.config.load import Loaded
+from serve_daemon.config.schema import Model
+from serve_daemon.supervisor.changes import Changes
+from serve_daemon.supervisor.instance import Clock, Instance
+from serve_daemon.supervisor.ledger import GATEWAY, Ledger
+from serve_daemon.supervisor.models import ModelUnit
+from serve_daemon.supervisor.ports import Ports
+from serve_daemon.supervisor.programs import Directories, EngineProgram, GatewayProgram
+from serve_daemon.supervisor.routing import Routing
+from serve_daemon.supervisor.settings import (
+    engine_settings,
+    engine_spec,
+    gateway_settings,
+    gateway_spec,
+    gateway_unit_settings,
+)
+from serve_daemon.supervisor.sockets import ListeningSockets, address_of
+from serve_daemon.supervisor.states import State
+from serve_daemon.supervisor.unit import Unit
+from serve_daemon.wire.messages import SetLogLevel, UseThreads
+
+
+class Manager:
+    """Units by name. All of it runs in the event loop's thread, and nothing here waits."""
+
+    def __init__(
+        self,
+        loaded: Loaded,
+        ledger: Ledger,
+        directories: Directories,
+        sockets: ListeningSockets,
+        clock: Clock,
+    ) -> None:
+        self.config = loaded.config
+        self.models: dict[str, ModelUnit] = {}
+        self.changes = Changes()
+        self._sockets = sockets
+        self._removed: set[Unit] = set()
+        self._ledger = ledger
+        self._clock = clock
+        self.routing = Routing(directories, self.models.values, self._gateways)
+        self._engines = EngineProgram(
+            ledger.log,
+            directories,
+            python=lambda: self.config.engine.python or sys.executable,
+            threads=self._threads_for,
+            withdraw=self.routing.withdraw,
+        )
+        self._gateway_program = GatewayProgram(
+            ledger.log,
+            sockets,
+            settings=lambda: gateway_settings(self.config),
+            routes=self.routing.table,
+            applied=self.routing.applied,
+        )
+        self.gateway = Unit(
+            GATEWAY,
+            gateway_spec(self.config),
+            gateway_unit_settings(self.config),
+            Ports(self._gateway_program, self, clock),
+        )
+
+    # ------------------------------------------------------------ a unit's journal
+
+    def moved(self, unit: Unit, old: State, reason: str) -> None:
+        self._ledger.moved(unit, old, reason)
+        self._after_change(unit)
+
+    def noted(self, unit: Unit, message: str) -> None:
+        self._ledger.noted(unit, message)
+        self._after_change(unit)
+
+    def _after_change(self, unit: Unit) -> None:
+        if unit is self.gateway:
+            self.routing.release_withdrawn()
+        elif unit.name in self.models:
+            self._follow(self.models[unit.name])
+            self.routing.publish()
+            self._share_threads()
+        self._removed = {each for each in self._removed if each.instances()}
+        self.changes.notify()
+
+    def _follow(self, model: ModelUnit) -> None:
+        """Keep the settings true to the unit, which goes back to what it had if a change fails."""
+        unit = model.unit
+        if unit.spec == engine_spec(unit.name, model.settings):
+            if unit.serving is not None and unit.serving.generation == unit.generation:
+                model.proven = model.settings
+        elif model.proven is not None:
+            model.settings = model.proven
+            unit.settings = engine_settings(model.proven, self.config)
+
+    # ------------------------------------------------------------ what is done
+
+    def add(self, name: str, settings: Model) -> int:
+        unit = Unit(
+            name,
+            engine_spec(name, settings),
+            engine_settings(settings, self.config),
+            Ports(self._engines, self, self._clock),
+        )
+        self.models[name] = ModelUnit(unit, settings, created=int(time.time()))
+        self.routing.publish()
+        return unit.start("it is in the configuration")
+
+    def remove(self, name: str) -> Unit:
+        """Drain the model and forget it; returns the unit to wait for."""
+        unit = self.models.pop(name).unit
+        self._removed.add(unit)
+        unit.stop("it is no longer in the configuration")
+        self.routing.publish()
+        self._share_threads()
+        return unit
+
+    def reconfigure(self, name: str, settings: Model, reason: str, *, replace: bool) -> int:
+        """Give a model its new settings: live, or by a new engine. Returns the generation."""
+        model = self.models[name]
+        model.settings = settings
+        model.unit.settings = engine_settings(settings, self.config)
+        spec = engine_spec(name, settings)
+        # What differs may be outside of the spec, as the interpreter is.
+        model.unit.replace(spec, reason, force=replace and spec == model.unit.spec)
+        generation = model.unit.start(reason)
+        self.routing.publish()
+        self._share_threads()
+        return generation
+
+    def restart(self, name: str, reason: str) -> int:
+        unit = self.models[name].unit
+        unit.replace(unit.spec, reason, force=True)
+        return unit.start(reason)
+
+    def reconfigure_gateway(self, reason: str) -> int:
+        """Have the gateway follow `config`: live, or by a new process."""
+        self.gateway.settings = gateway_unit_settings(self.config)
+        for each in self._gateways():
+            each.process.send(self._gateway_program.configuration())
+        return self.gateway.replace(gateway_spec(self.config), reason)
+
+    def set_log_level(self, level: str) -> None:
+        self._ledger.log.set_level(level)
+        for unit in self.units():
+            for each in unit.instances():
+                each.process.send(SetLogLevel(level))
+
+    def check(self) -> None:
+        """Look after every process; to be called about once a second."""
+        for unit in self.units():
+            unit.check()
+
+    # ------------------------------------------------------------ for those who look
+
+    def find(self, name: str) -> ModelUnit | None:
+        """A model by its name or one of its aliases."""
+        by_alias = (each for each in self.models.values() if name in each.settings.aliases)
+        return self.models.get(name) or next(by_alias, None)
+
+    def listening_on(self) -> list[str]:
+        """The addresses of the API as they really are, the port chosen for port 0 included."""
+        return [address_of(each) for each in self._sockets.open(self.gateway.spec.listen).values()]
+
+    def units(self) -> list[Unit]:
+        return [self.gateway, *(each.unit for each in self.models.values()), *self._removed]
+
+    async def all_stopped(self) -> None:
+        """Wait until no engine is left."""
+        engines = [each.unit for each in self.models.values()] + list(self._removed)
+        for each in engines:
+            await each.stopped()
+
+    def _gateways(self) -> list[Instance]:
+        return self.gateway.instances()
+
+    # ------------------------------------------------------------ the cores
+
+    def _share_threads(self) -> None:
+        for name, model in self.models.items():
+            threads = self._threads_for(name)
+            if threads != model.threads:
+                model.threads = threads
+                for each in model.unit.instances():
+                    each.process.send(UseThreads(threads))
+
+    def _threads_for(self, name: str) -> int:
+        """What the file says, else an equal share of the cores that this daemon may use."""
+        running = [
+            each
+            for each in self.models.values()
+            if each.unit.state not in (State.STOPPED, State.FAILED)
+        ]
+        share = len(os.sched_getaffinity(0)) // max(len(running), 1)
+        return self.models[name].settings.threads or max(share, 1)

@@ -1,0 +1,15 @@
+"""A model as the supervisor holds it: its unit, and what the file says of it."""
+
+from dataclasses import dataclass
+
+from serve_daemon.config.schema import Model
+from serve_daemon.supervisor.unit import Unit
+
+
+@dataclass
+class ModelUnit:
+    unit: Unit
+    settings: Model
+    created: int  # Unix seconds
+    threads: int = 0  # what its engines were last told
+    proven: Model | None = None  # what its serving engine was started with

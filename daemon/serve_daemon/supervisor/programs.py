@@ -1,0 +1,183 @@
+"""The two programs that units run, engine and gateway: how each is started and made to leave."""
+
+import itertools
+import socket
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from serve_daemon.supervisor.instance import Instance, Limits
+from serve_daemon.supervisor.logs import Log
+from serve_daemon.supervisor.process import Command, spawn
+from serve_daemon.supervisor.sockets import ListeningSockets
+from serve_daemon.wire.messages import (
+    Configure,
+    ConfigureGateway,
+    EngineSpec,
+    EngineToSupervisor,
+    GatewaySettings,
+    GatewayToSupervisor,
+    Routes,
+    RoutesApplied,
+    StopAccepting,
+)
+
+HEARTBEAT_SECONDS = 1.0
+
+_numbers = itertools.count(1)
+
+
+class Directories(Struct, frozen=True):
+    runtime: Path
+    cache: Path
+
+    def engine_socket(self, identity: str) -> Path:
+        return self.runtime / "engines" / f"{identity}.sock"
+
+
+class GatewaySpec(Struct, frozen=True):
+    """What only a new gateway process can take up."""
+
+    listen: tuple[str, ...]
+    max_connections: int
+
+
+class EngineProgram:
+    """`python -m serve_daemon.engine`, listening on a socket of its own for gateways."""
+
+    def __init__(
+        self,
+        log: Log,
+        directories: Directories,
+        *,
+        python: Callable[[], str],
+        threads: Callable[[str], int],
+        withdraw: Callable[[Instance, Limits], None],
+    ) -> None:
+        self._log = log
+        self._directories = directories
+        self._python = python
+        self._threads = threads
+        self._withdraw = withdraw
+
+    def identify(self) -> str:
+        return f"e{next(_numbers)}"
+
+    def spawn(self, instance: Instance) -> None:
+        spec: EngineSpec = instance.spec
+        path = self._directories.engine_socket(instance.identity)
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+            path.unlink(missing_ok=True)
+            listening.bind(str(path))
+            listening.listen()
+            command = Command(
+                self._python(),
+                "serve_daemon.engine",
+                ["--model", spec.model],
+                EngineToSupervisor,
+                [listening],
+            )
+            bound = {"program": "engine", "model": spec.model, "engine_id": instance.identity}
+            instance.process = spawn(command, _EngineRelay(instance, self._log, bound, path))
+        instance.process.send(
+            Configure(
+                engine_id=instance.identity,
+                spec=spec,
+                cache_directory=str(self._directories.cache),
+                threads=self._threads(spec.model),
+                heartbeat_seconds=HEARTBEAT_SECONDS,
+                log_level=self._log.level,
+            )
+        )
+
+    def release(self, instance: Instance, limits: Limits) -> None:
+        self._withdraw(instance, limits)
+
+
+class GatewayProgram:
+    """`python -m serve_daemon.gateway`, accepting on the daemon's listening sockets."""
+
+    def __init__(
+        self,
+        log: Log,
+        sockets: ListeningSockets,
+        *,
+        settings: Callable[[], GatewaySettings],
+        routes: Callable[[], Routes],
+        applied: Callable[[Instance, int], None],
+    ) -> None:
+        self._log = log
+        self._sockets = sockets
+        self._settings = settings
+        self._routes = routes
+        self._applied = applied
+
+    def identify(self) -> str:
+        return f"g{next(_numbers)}"
+
+    def spawn(self, instance: Instance) -> None:
+        spec: GatewaySpec = instance.spec
+        listening = list(self._sockets.open(spec.listen).values())
+        command = Command(
+            sys.executable, "serve_daemon.gateway", [], GatewayToSupervisor, listening
+        )
+        relay = _GatewayRelay(instance, self._log, {"program": "gateway"}, self._applied)
+        instance.process = spawn(command, relay)
+        instance.process.send(self.configuration())
+        instance.process.send(self._routes())
+
+    def configuration(self) -> ConfigureGateway:
+        return ConfigureGateway(self._settings(), HEARTBEAT_SECONDS, self._log.level)
+
+    def release(self, instance: Instance, limits: Limits) -> None:
+        # Its own limit ends the open requests properly; ours is for a gateway that doesn't.
+        grace = limits.drain_seconds + 2.0
+        instance.drain(StopAccepting(limits.drain_seconds), grace)
+
+
+class _Relay:
+    """Hands on what a process does: its lines to the log, the rest to its instance."""
+
+    def __init__(self, instance: Instance, log: Log, bound: dict[str, str]) -> None:
+        self.instance = instance
+        self._log = log
+        self._bound = bound
+
+    def on_message(self, message: Any) -> None:
+        self.instance.on_message(message)
+
+    def on_line(self, line: str) -> None:
+        self.instance.on_line(self._log.add_line(line, self._bound))
+
+    def on_exit(self, returncode: int) -> None:
+        self.instance.on_exit(returncode)
+
+
+class _EngineRelay(_Relay):
+    def __init__(self, instance: Instance, log: Log, bound: dict[str, str], path: Path) -> None:
+        super().__init__(instance, log, bound)
+        self._path = path
+
+    def on_exit(self, returncode: int) -> None:
+        self._path.unlink(missing_ok=True)
+        super().on_exit(returncode)
+
+
+class _GatewayRelay(_Relay):
+    def __init__(
+        self,
+        instance: Instance,
+        log: Log,
+        bound: dict[str, str],
+        applied: Callable[[Instance, int], None],
+    ) -> None:
+        super().__init__(instance, log, bound)
+        self._applied = applied
+
+    def on_message(self, message: Any) -> None:
+        super().on_message(message)
+        if isinstance(message, RoutesApplied):
+            self._applied(self.instance, message.version)

@@ -1,0 +1,181 @@
+"""Carrying out a change of the configuration.
+
+A change is begun in one piece, without waiting: the units hold what is wanted, and get there by
+themselves. So a later edit may come while an earlier one is under way, and the last one wins.
+"""
+
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct, structs
+
+from serve_daemon.config.effective import effective
+from serve_daemon.config.load import Loaded, Sources, load
+from serve_daemon.config.plan import Action, Change, plan
+from serve_daemon.config.problems import ConfigError, Problem
+from serve_daemon.supervisor.ledger import Ledger
+from serve_daemon.supervisor.manager import Manager
+from serve_daemon.supervisor.sockets import ListeningSockets
+from serve_daemon.supervisor.unit import Unit
+
+
+class Step(Struct, frozen=True):
+    """A `Change` of the control interface: planned, and later with what became of it."""
+
+    subject: str
+    action: str
+    keys: list[str]
+    outcome: str = ""  # done | failed
+    reason: str = ""
+
+
+class Begun(Struct, frozen=True):
+    """A change that is under way, and how to know its end."""
+
+    change: Change
+    unit: Unit | None = None
+    generation: int = 0
+
+
+class Reloader:
+    """Reads the files, plans, and has the manager do it."""
+
+    def __init__(
+        self, sources: Sources, manager: Manager, sockets: ListeningSockets, ledger: Ledger
+    ) -> None:
+        self._sources = sources
+        self._manager = manager
+        self._sockets = sockets
+        self._ledger = ledger
+        self._num_under_way = 0
+        self.last_outcome = ""
+        self.files: dict[str, str] = {}
+
+    @property
+    def is_busy(self) -> bool:
+        return self._num_under_way > 0
+
+    def read(self) -> Loaded:
+        """The configuration as it stands. Raises `ConfigError`."""
+        loaded = load(self._sources)
+        self.files = loaded.files
+        return loaded
+
+    def preview(self, text: str | None) -> list[Step]:
+        """What a reload would do, with `text` in place of the main file where it is given.
+
+        Raises `ConfigError`.
+        """
+        loaded = load(structs.replace(self._sources, text=text))
+        return [_step(each) for each in plan(self._running(), loaded).changes()]
+
+    def begin(self, trigger: str) -> "Reload":
+        """Start to carry out what has changed.
+
+        Raises `ConfigError`, having changed nothing, where the configuration can't be used.
+        """
+        try:
+            loaded = self.read()
+            self._open(loaded)
+        except ConfigError as error:
+            self.last_outcome = "refused"
+            problems = [each.render() for each in error.problems]
+            self._ledger.refused(f"reload ({trigger}) refused, nothing has changed", problems)
+            raise
+        changes = plan(self._running(), loaded).changes()
+        self._num_under_way += 1
+        self._ledger.reload(f"reload begins: {trigger}", [_words(each) for each in changes])
+        old = self._manager.config
+        self._manager.config = loaded.config
+        begun = [self._begin(each, loaded, trigger) for each in changes]
+        return Reload(begun, self, old)
+
+    def effective(self) -> dict[str, Any]:
+        return effective(self._running())
+
+    def _running(self) -> Loaded:
+        """The configuration that is in force: a change that failed is not."""
+        models = {name: each.settings for name, each in self._manager.models.items()}
+        return Loaded(config=self._manager.config, models=models, files=self.files)
+
+    def _open(self, loaded: Loaded) -> None:
+        try:
+            self._sockets.open(loaded.config.server.listen)
+        except OSError as error:
+            file = str(self._sources.main or Path("the embedded default"))
+            raise ConfigError(
+                [Problem(file=file, key="server.listen", message=str(error))]
+            ) from error
+
+    def _begin(self, change: Change, loaded: Loaded, trigger: str) -> Begun:
+        manager = self._manager
+        table, _, name = change.subject.partition(".")
+        reason = f"{trigger}: {', '.join(change.keys)}"
+        match table, change.action:
+            case "models", Action.START:
+                generation = manager.add(name, loaded.models[name])
+                return Begun(change, manager.models[name].unit, generation)
+            case "models", Action.STOP:
+                return Begun(change, manager.remove(name))
+            case "models", Action.UPDATE | Action.REPLACE:
+                is_replaced = change.action is Action.REPLACE
+                generation = manager.reconfigure(
+                    name, loaded.models[name], reason, replace=is_replaced
+                )
+                return Begun(change, manager.models[name].unit, generation)
+            case "gateway", Action.UPDATE | Action.REPLACE:
+                return Begun(change, manager.gateway, manager.reconfigure_gateway(reason))
+            case "daemon", Action.UPDATE:
+                manager.set_log_level(loaded.config.log.level)
+        return Begun(change)
+
+    def end(self, steps: list[Step], old: Any) -> None:
+        """Note the outcome; a gateway that couldn't follow leaves its tables as they were."""
+        self._num_under_way -= 1
+        failed = [each for each in steps if each.outcome == "failed"]
+        self.last_outcome = "failed" if failed else "applied"
+        if any(each.subject == "gateway" for each in failed):
+            self._manager.config = self._manager.config.model_copy(update={"server": old.server})
+        self._sockets.keep_only(self._manager.config.server.listen)
+        words = [f"{each.subject}: {each.reason}" for each in failed]
+        self._ledger.reload(f"reload {self.last_outcome}", words)
+
+
+class Reload:
+    """One change of the configuration, begun."""
+
+    def __init__(self, begun: list[Begun], reloader: Reloader, old: Any) -> None:
+        self._begun = begun
+        self._reloader = reloader
+        self._old = old
+        self.changes = [_step(each.change) for each in begun]
+
+    async def finished(self) -> list[Step]:
+        """Wait until everything has come to its end, good or bad."""
+        self.changes = [await self._finish(each) for each in self._begun]
+        self._reloader.end(self.changes, self._old)
+        return self.changes
+
+    async def _finish(self, begun: Begun) -> Step:
+        planned = _step(begun.change)
+        failure = ""
+        match begun.unit, begun.change.action:
+            case None, Action.RESTART:
+                reason = "takes effect when the daemon is restarted"
+                return structs.replace(planned, outcome="done", reason=reason)
+            case None, _:
+                pass
+            case unit, Action.STOP:
+                await unit.stopped()
+            case unit, _:
+                failure = await unit.settled(begun.generation)
+        return structs.replace(planned, outcome="failed" if failure else "done", reason=failure)
+
+
+def _step(change: Change) -> Step:
+    return Step(change.subject, str(change.action), list(change.keys))
+
+
+def _words(change: Change) -> str:
+    keys = f" ({', '.join(change.keys)})" if change.keys else ""
+    return f"{change.action} {change.subject}{keys}"

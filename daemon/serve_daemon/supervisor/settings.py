@@ -1,0 +1,64 @@
+"""What the configuration says, in the words of the processes that work by it. Pure."""
+
+from serve_daemon.config.schema import Config, Model
+from serve_daemon.supervisor.instance import Limits
+from serve_daemon.supervisor.ports import UnitSettings
+from serve_daemon.supervisor.programs import GatewaySpec
+from serve_daemon.supervisor.restarts import RestartPolicy
+from serve_daemon.wire.messages import EngineSpec, GatewaySettings
+
+# A gateway is small and ours: it starts in a second, and is started again for ever.
+GATEWAY_START_SECONDS = 60.0
+GATEWAY_HANG_SECONDS = 20.0
+GATEWAY_RESTARTS = RestartPolicy(
+    delay_seconds=0.1, delay_max_seconds=5.0, limit=None, interval_seconds=60.0
+)
+
+
+def engine_spec(name: str, model: Model) -> EngineSpec:
+    return EngineSpec(
+        model=name,
+        source=model.source,
+        engine=model.engine,
+        dtype=model.dtype,
+        attn_implementation=model.attn_implementation,
+        device=model.device,
+        load_format=model.load_format,
+        trust_remote_code=model.trust_remote_code,
+        max_requests=model.max_requests,
+        max_context=model.max_context,
+        max_batch_tokens=model.max_batch_tokens,
+        kv_cache_memory=int(model.kv_cache_memory),
+    )
+
+
+def engine_settings(model: Model, config: Config) -> UnitSettings:
+    return UnitSettings(
+        Limits(model.start_timeout, model.hang_timeout, config.server.drain_timeout),
+        RestartPolicy(
+            model.restart_delay,
+            model.restart_delay_max,
+            model.start_limit,
+            model.start_limit_interval,
+        ),
+    )
+
+
+def gateway_spec(config: Config) -> GatewaySpec:
+    return GatewaySpec(tuple(config.server.listen), config.server.max_connections)
+
+
+def gateway_unit_settings(config: Config) -> UnitSettings:
+    limits = Limits(GATEWAY_START_SECONDS, GATEWAY_HANG_SECONDS, config.server.drain_timeout)
+    return UnitSettings(limits, GATEWAY_RESTARTS)
+
+
+def gateway_settings(config: Config) -> GatewaySettings:
+    server = config.server
+    return GatewaySettings(
+        max_body_size=int(server.max_body_size),
+        body_timeout=server.body_timeout,
+        stall_timeout=server.stall_timeout,
+        drain_timeout=server.drain_timeout,
+        max_connections=server.max_connections,
+    )

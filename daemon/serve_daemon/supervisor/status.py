@@ -1,0 +1,97 @@
+"""The state as the control interface tells it. Reads, changes nothing."""
+
+import os
+import time
+from typing import Any
+
+from serve_daemon.supervisor.instance import Instance
+from serve_daemon.supervisor.manager import Manager
+from serve_daemon.supervisor.memory import resident_bytes
+from serve_daemon.supervisor.models import ModelUnit
+from serve_daemon.supervisor.states import State
+from serve_daemon.supervisor.unit import Unit
+from serve_daemon.wire.messages import EngineHeartbeat, EngineReady, GatewayHeartbeat
+
+SHOWN_LINES = 20
+
+
+def model_status(model: ModelUnit, now: float) -> dict[str, Any]:
+    """A `Model` of the interface; `now` is the event loop's time."""
+    unit, settings, serving = model.unit, model.settings, model.unit.serving
+    ready = serving.ready if serving and isinstance(serving.ready, EngineReady) else None
+    is_well = unit.state in (State.READY, State.STARTING) and not unit.last_lines
+    return {
+        "name": unit.name,
+        "state": unit.state,
+        "reason": unit.reason,
+        "since": _unix(unit.since, now),
+        "pid": serving.pid if serving else None,
+        "engine": settings.engine,
+        "source": settings.source,
+        "profile": settings.profile,
+        "aliases": list(settings.aliases),
+        "device": ready.device if ready else settings.device,
+        "dtype": ready.dtype if ready else settings.dtype,
+        "attn_implementation": (
+            ready.attn_implementation if ready else settings.attn_implementation
+        ),
+        "max_requests": ready.max_requests if ready else settings.max_requests,
+        "max_context": ready.max_context if ready else settings.max_context,
+        "memory": sum(resident_bytes(each.pid) for each in unit.instances()),
+        "restarts": unit.crashes.total,
+        "retry_in": None if unit.retry_at is None else max(unit.retry_at - now, 0.0),
+        "last_log_lines": [] if is_well else unit.last_lines[-SHOWN_LINES:],
+        "replicas": [_replica(each, unit, now) for each in unit.instances()],
+    }
+
+
+def _replica(instance: Instance, unit: Unit, now: float) -> dict[str, Any]:
+    beat = instance.heartbeat
+    if not isinstance(beat, EngineHeartbeat):
+        beat = EngineHeartbeat(0, 0, 0, 0, 0.0)
+    progress = instance.progress
+    roles = {id(unit.serving): "serving", id(unit.coming): "successor"}
+    return {
+        "id": instance.identity,
+        "pid": instance.pid,
+        "phase": instance.phase,
+        "role": roles.get(id(instance), "leaving"),
+        "running": beat.running,
+        "waiting": beat.waiting,
+        "steps": beat.steps,
+        "generated_tokens": beat.generated_tokens,
+        "uptime": now - instance.started_at,
+        "progress": f"{progress.phase} {progress.detail}".strip() if progress else "",
+    }
+
+
+def gateway_status(manager: Manager) -> dict[str, Any]:
+    unit = manager.gateway
+    beats = [
+        each.heartbeat for each in unit.instances() if isinstance(each.heartbeat, GatewayHeartbeat)
+    ]
+    return {
+        "state": unit.state,
+        "reason": unit.reason,
+        "pid": unit.serving.pid if unit.serving else None,
+        "listen": manager.listening_on(),
+        "open_requests": sum(each.open_requests for each in beats),
+        "requests": sum(each.requests for each in beats),
+        "failures": sum(each.failures for each in beats),
+        "restarts": unit.crashes.total,
+    }
+
+
+def own_memory() -> int:
+    return resident_bytes(os.getpid())
+
+
+def summary(manager: Manager) -> str:
+    """One line for systemd's STATUS=."""
+    models = [f"{name}: {each.unit.state}" for name, each in sorted(manager.models.items())]
+    gateway = f"gateway: {manager.gateway.state}"
+    return "; ".join([gateway, *models])
+
+
+def _unix(loop_time: float, now: float) -> float:
+    return time.time() - (now - loop_time)

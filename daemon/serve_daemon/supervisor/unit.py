@@ -1,0 +1,251 @@
+"""One supervised program, a model's engine or the gateway: what serves, what comes, what leaves.
+
+All is synchronous: an event comes in, the state is changed, effects go out. So nothing can happen
+in between, and every history is a list of calls. The rules:
+
+- `serving` does the work. `coming` loads; once it is ready it serves, and what served leaves.
+- A `coming` of a generation that nobody wants any more is made to leave, and the next one starts
+  when it is gone, so that quick edits never run more than two.
+- A replacement that fails while `serving` works is dropped, and the unit is as it was before.
+"""
+
+import asyncio
+from typing import Any
+
+from serve_daemon.supervisor.changes import Changes
+from serve_daemon.supervisor.exits import Exit, explain
+from serve_daemon.supervisor.instance import Instance, Phase
+from serve_daemon.supervisor.ports import Ports, UnitSettings
+from serve_daemon.supervisor.restarts import Crashes
+from serve_daemon.supervisor.states import Event, State, step
+
+
+class Unit:
+    def __init__(self, name: str, spec: Any, settings: UnitSettings, ports: Ports) -> None:
+        self.name = name
+        self.spec = spec
+        self.settings = settings
+        self.state = State.STOPPED
+        self.reason = ""
+        self.since = ports.clock.time()
+        self.serving: Instance | None = None
+        self.coming: Instance | None = None
+        self.leaving: set[Instance] = set()
+        self.crashes = Crashes()
+        self.last_lines: list[str] = []
+        self.retry_at: float | None = None
+        self.changes = Changes()
+        self.generation = 1
+        self._newest_generation = 1
+        self._failed: dict[int, str] = {}
+        self._proven: tuple[int, Any] | None = None
+        self._retry: asyncio.TimerHandle | None = None
+        self._program = ports.program
+        self._journal = ports.journal
+        self._clock = ports.clock
+
+    # ------------------------------------------------------------ wishes
+
+    def start(self, reason: str) -> int:
+        """Run, if it doesn't, whatever it was that kept it. Returns the generation to wait for."""
+        if self.state not in (State.STARTING, State.READY):
+            self.crashes.forget()
+            self._failed.pop(self.generation, None)
+            self._cancel_retry()
+            self._move(Event.START, reason)
+            self._converge()
+        return self.generation
+
+    def stop(self, reason: str) -> None:
+        """Finish what is open and run no more, until `start`."""
+        if self.state in (State.STOPPED, State.DRAINING, State.STOPPING):
+            return
+        self._cancel_retry()
+        self._proven = None
+        self._move(Event.DRAIN, reason)
+        if self.coming is not None:
+            self._abandon(self.coming)
+        if self.serving is not None:
+            self._release(self.serving)
+            self.serving = None
+        self._note_if_all_left(reason)
+
+    def stop_now(self, reason: str) -> None:
+        """Leave at once; what is open is lost."""
+        self.stop(reason)
+        if self.state is State.DRAINING:
+            self._move(Event.STOP, reason)
+        for each in self.leaving:
+            each.terminate()
+
+    def replace(self, spec: Any, reason: str, *, force: bool = False) -> int:
+        """Run `spec`, ready before what serves now leaves. Returns the generation to wait for.
+
+        With `force`, also where the spec is the same.
+        """
+        if spec == self.spec and not force:
+            return self.generation
+        self.spec = spec
+        if self.serving is not None and self.serving.spec == spec and not force:
+            self.generation = self.serving.generation
+        else:
+            self._newest_generation += 1
+            self.generation = self._newest_generation
+        self._journal.noted(self, reason)
+        if self.state is State.BACKOFF:
+            self._cancel_retry()
+            self._move(Event.RETRY, reason)
+        self._converge()
+        return self.generation
+
+    def check(self) -> None:
+        """Look after signs of life."""
+        for each in self.instances():
+            each.check(self.settings.limits.hang_seconds)
+
+    # ------------------------------------------------------------ for those who look
+
+    def instances(self) -> list[Instance]:
+        present = [each for each in (self.serving, self.coming) if each is not None]
+        return present + sorted(self.leaving, key=lambda each: each.identity)
+
+    def outcome(self, generation: int) -> str | None:
+        """What became of a generation: "" it serves; else why not; None: not decided yet."""
+        if generation in self._failed:
+            return self._failed[generation]
+        if self.state is State.FAILED:
+            return self.reason
+        if self.state in (State.STOPPED, State.DRAINING, State.STOPPING):
+            return "stopped meanwhile"
+        if generation != self.generation:
+            return "superseded by a later change"
+        return "" if self.serving and self.serving.generation == generation else None
+
+    async def settled(self, generation: int) -> str:
+        """Wait for the outcome of a generation."""
+        await self.changes.wait_for(lambda: self.outcome(generation) is not None)
+        return self.outcome(generation) or ""
+
+    async def stopped(self) -> None:
+        await self.changes.wait_for(lambda: self.state is State.STOPPED and not self.instances())
+
+    # ------------------------------------------------------------ what the instances do
+
+    def on_ready(self, instance: Instance) -> None:
+        before, self.serving, self.coming = self.serving, instance, None
+        self._proven = (instance.generation, instance.spec)
+        if before is None:
+            self._move(Event.READY, "")
+        else:
+            self._journal.noted(self, f"{instance.identity} has replaced {before.identity}")
+            self._release(before)
+        self.changes.notify()
+
+    def on_progress(self, instance: Instance) -> None:
+        if instance is self.coming:
+            self.changes.notify()
+
+    def on_exit(self, instance: Instance, ended: Exit) -> None:
+        if instance in self.leaving:
+            self.leaving.discard(instance)
+            self._note_if_all_left(self.reason)
+            self._converge()
+        elif instance is self.serving:
+            self.serving = None
+            self._on_serving_lost(instance, ended)
+        else:
+            self.coming = None
+            self._on_coming_lost(instance, ended)
+        self.changes.notify()
+
+    def _on_serving_lost(self, instance: Instance, ended: Exit) -> None:
+        self.last_lines = list(instance.lines)
+        if self.coming is None:
+            self._crash(ended)
+        else:
+            self.crashes.add(self._clock.time())
+            self._move(Event.FALL_BACK, explain(ended).message)
+
+    def _on_coming_lost(self, instance: Instance, ended: Exit) -> None:
+        self.last_lines = list(instance.lines)
+        reason = explain(ended).message
+        if self._proven is None or self._proven[0] == instance.generation:
+            self._crash(ended)
+            return
+        self._failed = {instance.generation: reason}
+        self.generation, self.spec = self._proven
+        if self.serving is not None:
+            self._journal.noted(self, f"the replacement failed, the old one goes on: {reason}")
+        else:
+            self._crash(Exit(ended.returncode, verdict=reason))
+
+    def _crash(self, ended: Exit) -> None:
+        now = self._clock.time()
+        explanation = explain(ended)
+        self.crashes.add(now)
+        delay = self.crashes.delay(self.settings.restarts, now)
+        if explanation.is_permanent or delay is None:
+            self._proven = None
+            self._move(Event.GIVE_UP, explanation.message)
+            return
+        self.retry_at = now + delay
+        self._retry = self._clock.call_later(delay, self._on_retry)
+        self._move(Event.CRASHED, explanation.message)
+
+    def _on_retry(self) -> None:
+        self._cancel_retry()
+        self._move(Event.RETRY, self.reason)
+        self._converge()
+
+    # ------------------------------------------------------------ towards what is wanted
+
+    def _converge(self) -> None:
+        if self.state not in (State.STARTING, State.READY):
+            return
+        if self.coming is not None and self.coming.generation != self.generation:
+            self._abandon(self.coming)
+        is_current = any(
+            each is not None and each.generation == self.generation
+            for each in (self.coming, self.serving)
+        )
+        if not is_current and not any(each.phase is Phase.STOPPING for each in self.leaving):
+            self._spawn()
+
+    def _spawn(self) -> None:
+        identity = self._program.identify()
+        instance = Instance(identity, self.spec, self.generation, owner=self, clock=self._clock)
+        self.coming = instance
+        try:
+            self._program.spawn(instance)
+        except OSError as error:
+            self.coming = None
+            self._on_coming_lost(instance, Exit(1, verdict=f"can't be started: {error}"))
+            return
+        instance.watch_start(self.settings.limits.start_seconds)
+
+    def _abandon(self, instance: Instance) -> None:
+        """What isn't ready yet has nothing to finish."""
+        self.coming = None
+        self.leaving.add(instance)
+        instance.terminate()
+
+    def _release(self, instance: Instance) -> None:
+        self.leaving.add(instance)
+        self._program.release(instance, self.settings.limits)
+
+    def _note_if_all_left(self, reason: str) -> None:
+        if self.state in (State.DRAINING, State.STOPPING) and not self.leaving:
+            self._move(Event.EXITED, reason)
+
+    def _cancel_retry(self) -> None:
+        self.retry_at = None
+        if self._retry is not None:
+            self._retry.cancel()
+            self._retry = None
+
+    def _move(self, event: Event, reason: str) -> None:
+        old, self.state = self.state, step(self.state, event)
+        self.reason = reason
+        self.since = self._clock.time()
+        self._journal.moved(self, old, reason)
+        self.changes.notify()
