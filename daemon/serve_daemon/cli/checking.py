@@ -1,0 +1,72 @@
+"""The configuration looked at without a daemon: checked, and as it would hold."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+import msgspec
+
+from serve_daemon.cli.connection import EXIT_REFUSED, fail
+from serve_daemon.cli.daemon import DEFAULT_CONFIG
+from serve_daemon.config.directories import cache_directory
+from serve_daemon.config.effective import effective
+from serve_daemon.config.load import Loaded, Sources, load
+from serve_daemon.config.probe import Probe, cached, store
+from serve_daemon.config.problems import ConfigError
+
+PROBE_TIMEOUT_SECONDS = 120.0
+
+
+def check(file: Path | None, *, with_probe: bool) -> str:
+    """One line that says what was found good; leaves with every problem if something is not."""
+    sources = _sources(file)
+    loaded = _load(sources)
+    if with_probe and _is_probed(str(cache_directory()), loaded.config.engine.python):
+        loaded = _load(msgspec.structs.replace(sources, cache_directory=str(cache_directory())))
+    models = ", ".join(loaded.models) or "none"
+    return f"{sources.main or 'the embedded default'}: no problem found; models: {models}"
+
+
+def effective_of(file: Path) -> dict[str, Any]:
+    """Every key with the value that would hold; leaves with every problem if there is one."""
+    return effective(_load(_sources(file)))
+
+
+def _sources(file: Path | None) -> Sources:
+    main = file or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
+    return Sources(main=main, environment=dict(os.environ))
+
+
+def _load(sources: Sources) -> Loaded:
+    try:
+        return load(sources)
+    except ConfigError as error:
+        fail(str(error), EXIT_REFUSED)
+
+
+def _is_probed(cache: str, python: str) -> bool:
+    """Whether it is known what engines can do here; finds out if it is not."""
+    if cached(cache, python) is not None:
+        return True
+    try:
+        store(cache, python, _probe(python))
+    except (OSError, subprocess.SubprocessError, msgspec.DecodeError) as error:
+        reason = _last_line(getattr(error, "stderr", None)) or error
+        click.echo(f"not checked against this machine, it can't be probed: {reason}", err=True)
+        return False
+    return True
+
+
+def _probe(python: str) -> Probe:
+    command = [python or sys.executable, "-m", "serve_daemon.engine", "--probe"]
+    done = subprocess.run(
+        command, capture_output=True, check=True, text=True, timeout=PROBE_TIMEOUT_SECONDS
+    )
+    return msgspec.json.decode(done.stdout, type=Probe)
+
+
+def _last_line(text: str | None) -> str:
+    return (text or "").strip().rpartition("\n")[2]

@@ -1,0 +1,73 @@
+"""What the daemon tells, as lines for a terminal: log records, events, changes."""
+
+import time
+from collections.abc import Iterator
+from datetime import datetime
+from typing import Any
+
+import click
+
+LEVEL_COLOURS = {"debug": "bright_black", "warning": "yellow", "error": "red", "critical": "red"}
+ACTION_COLOURS = {"start": "green", "stop": "red", "replace": "yellow", "restart": "yellow"}
+OUTCOME_COLOURS = {"done": "green", "failed": "red"}
+
+Document = dict[str, Any]
+
+
+def record_line(record: Document) -> str:
+    """A log record: when, how bad, of which model, what, and what is bound to it."""
+    level = str(record.get("level", "info"))
+    model = record.get("model")
+    said = {"timestamp", "level", "model", "event", "exception"}
+    bound = [f"{key}={value}" for key, value in record.items() if key not in said]
+    parts = [
+        click.style(_local_time(record.get("timestamp")), dim=True),
+        click.style(f"{level:<7}", fg=LEVEL_COLOURS.get(level)),
+        click.style(f"{model}:", bold=True) if model else "",
+        str(record.get("event", "")),
+        click.style(" ".join(bound), dim=True) if bound else "",
+    ]
+    lines = [" ".join(part for part in parts if part)]
+    if trace := record.get("exception"):
+        lines += [f"    {line}" for line in str(trace).splitlines()]
+    return "\n".join(lines)
+
+
+def event_line(event: Document) -> str:
+    """An event: its number, when, about what, and what happened."""
+    subject = event["model"] or event["kind"]
+    step = f"{event['old']} → {event['new']}" if event["new"] else ""
+    parts = [
+        click.style(f"{event['number']:>5}", dim=True),
+        click.style(time.strftime("%H:%M:%S", time.localtime(event["time"])), dim=True),
+        click.style(f"{subject}:", bold=True),
+        step,
+        f"({event['message']})" if step and event["message"] else event["message"],
+    ]
+    return " ".join(part for part in parts if part)
+
+
+def changes_lines(changes: list[Document]) -> Iterator[str]:
+    """What a reload does, one subject a line; what stays as it is, is left out."""
+    changing = [change for change in changes if change["action"] != "keep"]
+    if not changing:
+        yield "nothing changes"
+    width = max((len(change["subject"]) for change in changing), default=0)
+    for change in changing:
+        action, outcome = change["action"], change["outcome"]
+        parts = [
+            f"{change['subject']:<{width}}",
+            click.style(f"{action:<7}", fg=ACTION_COLOURS.get(action)),
+            click.style(outcome, fg=OUTCOME_COLOURS.get(outcome)),
+            f"({', '.join(change['keys'])})" if change["keys"] else "",
+            change["reason"],
+        ]
+        yield "  ".join(part for part in parts if part).rstrip()
+
+
+def _local_time(timestamp: object) -> str:
+    """Of an ISO 8601 time; an absent or broken one is shown as it is."""
+    try:
+        return datetime.fromisoformat(str(timestamp)).astimezone().strftime("%b %d %H:%M:%S")
+    except ValueError:
+        return str(timestamp or "")
