@@ -79,7 +79,7 @@ def _variable(path: KeyPath) -> str:
 
 
 def _unknown(name: str, known: dict[str, list[KeyPath]]) -> str:
-    close = get_close_matches(name, known, n=1)
+    close = get_close_matches(name, known, n=1, cutoff=0.8)
     if close:
         return f"sets no key, did you mean {close[0]}?"
     return (

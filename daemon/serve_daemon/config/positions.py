@@ -63,7 +63,7 @@ class _Walk:
         header, *rest = node.named_children
         path: KeyPath = ()
         for name, part in _parts(header):
-            path = (*path, name)
+            path = (*self._last_item(path), name)
             yield path, self._at(part, part)
         if node.type == "table_array_element":
             index = self._array_lengths.get(path, 0)
@@ -73,6 +73,11 @@ class _Walk:
         for pair in rest:
             if pair.type == "pair":
                 yield from self._pair(path, pair)
+
+    def _last_item(self, path: KeyPath) -> KeyPath:
+        """The table that a header means by the name of a list of tables."""
+        length = self._array_lengths.get(path)
+        return path if length is None else (*path, length - 1)
 
     def _pair(self, path: KeyPath, node: Node) -> Iterator[tuple[KeyPath, Position]]:
         children = [child for child in node.named_children if child.type != "comment"]

@@ -137,8 +137,8 @@ class Tuning(Table):
     )
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = key(
         "auto",
-        "Type of weights and activations. auto is the checkpoint's; on a CPU bfloat16 only where"
-        " it computes in it.",
+        "Type of weights and activations. auto: the checkpoint's, but on a CPU bfloat16 only where"
+        " the CPU computes in it.",
         Effect.REPLACE,
     )
     attn_implementation: str = key(
@@ -148,7 +148,10 @@ class Tuning(Table):
         min_length=1,
     )
     device: str = key(
-        "auto", "auto, cpu, cuda or cuda:N.", Effect.REPLACE, pattern=r"^(auto|cpu|cuda(:\d+)?)$"
+        "auto",
+        "Where the model runs: auto, cpu, cuda or cuda:N.",
+        Effect.REPLACE,
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
     )
     load_format: Literal["auto", "dummy"] = key(
         "auto",
@@ -160,7 +163,7 @@ class Tuning(Table):
         "Whether Python code that comes with the checkpoint may run.",
         Effect.REPLACE,
     )
-    max_requests: Count = key(32, "Sequences that decode at once.", Effect.REPLACE)
+    max_requests: Count = key(32, "Sequences that decode at once; more wait.", Effect.REPLACE)
     max_context: CountOrZero = key(
         0,
         "Tokens of a sequence, prompt and output together. 0: what the model and the KV cache"
@@ -197,7 +200,7 @@ class Tuning(Table):
     )
     restart_delay: Seconds = key(
         0.5,
-        "Seconds before the first restart after a crash; each further one doubles them.",
+        "Seconds before the first restart after a crash; each further one doubles the delay.",
         Effect.UPDATE,
     )
     restart_delay_max: Seconds = key(
