@@ -3,7 +3,7 @@
 import asyncio
 import socket
 from collections.abc import Callable
-from typing import Any, Generic, TypeVar
+from typing import Any, Generic, TypeVar, cast
 
 import msgspec
 
@@ -41,14 +41,19 @@ class Peer(asyncio.Protocol, Generic[T]):
         if self._transport is not None:
             self._transport.close()
 
+    def abort(self) -> None:
+        """End the conversation at once, dropping what is buffered; `on_lost` follows."""
+        if self._transport is not None:
+            self._transport.abort()
+
     @property
     def unsent_bytes(self) -> int:
         """How much waits for the peer to read."""
         return self._transport.get_write_buffer_size() if self._transport is not None else 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)  # noqa: S101 - narrows the type
-        self._transport = transport
+        # uvloop's transports are none of asyncio's classes.
+        self._transport = cast("asyncio.Transport", transport)
 
     def data_received(self, data: bytes) -> None:
         try:

@@ -1,0 +1,1 @@
+"""Transformers' continuous batching, adapted: nothing outside this package imports it."""

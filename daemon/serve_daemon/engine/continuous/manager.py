@@ -1,0 +1,169 @@
+"""Transformers' manager with the seams that an engine needs; versions are told apart here."""
+
+import dataclasses
+import logging
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from transformers import GenerationConfig
+from transformers.generation.configuration_utils import ContinuousBatchingConfig
+from transformers.generation.continuous_batching.cb_logits_processors import (
+    ContinuousBatchingLogitsProcessor,
+)
+from transformers.generation.continuous_batching.continuous_api import (
+    ContinuousBatchingManager,
+    OutputRouter,
+)
+from transformers.generation.continuous_batching.scheduler import (
+    SCHEDULER_MAPPING,
+    FIFOScheduler,
+)
+
+from serve_daemon.engine.continuous.sequences import SequenceState, draws_of
+from serve_daemon.engine.sampling import Draw, choose, is_greedy
+
+logging.getLogger("ContinuousBatchingLogger").setLevel(logging.WARNING)
+
+SCHEDULER = "serve_daemon"
+FIELDS = frozenset(field.name for field in dataclasses.fields(ContinuousBatchingConfig))
+
+
+class Hooks:
+    """What the manager's thread calls back with."""
+
+    def __init__(
+        self,
+        *,
+        deliver: Callable[[list[SequenceState]], None],
+        dropped: Callable[[list[SequenceState]], None],
+        stepped: Callable[[], None],
+        ended: Callable[[BaseException | None], None],
+    ) -> None:
+        self.deliver = deliver
+        self.dropped = dropped
+        self.stepped = stepped
+        self.ended = ended
+
+
+class Manager(ContinuousBatchingManager):  # type: ignore[misc]
+    """Transformers' manager, which tells `hooks` of each step, each cancellation and its end."""
+
+    def __init__(self, model: Any, config: ContinuousBatchingConfig, hooks: Hooks) -> None:
+        generation = GenerationConfig(do_sample=False, eos_token_id=-1)
+        super().__init__(model, generation, config)
+        self._hooks = hooks
+        self._wake_up_loop = PatientEvent()
+        self.output_router = Router(hooks.deliver)
+        self.wanted_threads = 0
+        self._threads = 0
+        # Only processors that the list converts itself are counted in `tensors_required`.
+        self.logit_processor.logits_processor.append(SamplingProcessor())
+        self.logit_processor.tensors_required = 1
+        self.logit_processor.do_processing = True
+
+    def add_state(self, state: SequenceState) -> None:
+        """Hand over a sequence; `add_request` would build a state of its own class."""
+        self.input_queue.put(state)
+        self._wake_up_loop.set()
+
+    def _create_batch_processor(self) -> Any:
+        processor = super()._create_batch_processor()
+        processor.scheduler.on_dropped = self._hooks.dropped
+        return processor
+
+    def _generation_step(self) -> None:
+        if self._threads != self.wanted_threads:
+            torch.set_num_threads(self.wanted_threads)  # of this thread, which computes
+            self._threads = self.wanted_threads
+        super()._generation_step()
+        self._hooks.stepped()
+
+    def _run_generation_loop(self) -> None:
+        try:
+            super()._run_generation_loop()
+        except BaseException as error:
+            self._hooks.ended(error)
+            raise
+        self._hooks.ended(self.background_thread_status.fatal_error)
+
+    def _handle_critical_error(self, error: Exception, batch_processor: Any) -> None:
+        """Leave the sequences as they are: they go on elsewhere once this process has ended."""
+        del batch_processor
+        self.background_thread_status.record_fatal_error(error)
+
+
+class PatientEvent(threading.Event):
+    """The manager looks for work ten times a second; an idle engine needs to be woken instead."""
+
+    def wait(self, timeout: float | None = None) -> bool:
+        del timeout
+        return super().wait()
+
+
+class Router(OutputRouter):  # type: ignore[misc]
+    """Passes on what a step did in one call, in the computing thread."""
+
+    def __init__(self, deliver: Callable[[list[SequenceState]], None]) -> None:
+        super().__init__()
+        self._deliver = deliver
+
+    def deliver(self, output: SequenceState) -> None:
+        self._deliver([output])
+
+    def deliver_batch(self, outputs: list[SequenceState]) -> None:
+        self._deliver(outputs)
+
+
+class Scheduler(FIFOScheduler):  # type: ignore[misc]
+    """First come, first served; a cancelled sequence leaves no trace."""
+
+    on_dropped: Callable[[list[SequenceState]], None]
+
+    def clear_cancelled_requests(self) -> list[SequenceState]:
+        states: list[SequenceState] = super().clear_cancelled_requests()
+        if states:
+            # After a shortage of memory new sequences wait for one to finish. A cancelled one
+            # counts too, or they would wait for ever where it was the last.
+            self.block_new_requests = False
+            self.on_dropped(states)
+        return states
+
+
+SCHEDULER_MAPPING[SCHEDULER] = Scheduler
+
+
+class SamplingProcessor(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
+    """Forces the token that the sampler chose: the manager itself is greedy."""
+
+    supported_kwargs: dict[str, type] = {}  # noqa: RUF012 - so declared by the base class
+    ignored_kwargs: tuple[str, ...] = ()
+
+    def __init__(self) -> None:
+        self._draws: list[Draw] = []
+
+    def fill_defaults(self, int32_tensor: torch.Tensor) -> None:
+        int32_tensor.zero_()
+
+    def prepare_tensor_args(self, requests_with_new_token: list[Any]) -> torch.Tensor:
+        self._draws = draws_of(requests_with_new_token)
+        return torch.zeros(len(self._draws), dtype=torch.int32)
+
+    def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
+        del tensor_arg
+        draws = self._draws
+        if all(is_greedy(draw.sampling) for draw in draws):
+            return scores
+        tokens = choose(scores[: len(draws)], draws)
+        return scores.index_put_(
+            (torch.arange(len(draws), device=scores.device), tokens),
+            torch.tensor(torch.inf, dtype=scores.dtype, device=scores.device),
+        )
+
+
+def settings(**values: Any) -> ContinuousBatchingConfig:
+    """The manager's configuration, in the words of the Transformers that is installed."""
+    if "page_size" not in FIELDS:  # before 5.18
+        values["block_size"] = values.pop("page_size")
+    return ContinuousBatchingConfig(**{key: values[key] for key in values if key in FIELDS})

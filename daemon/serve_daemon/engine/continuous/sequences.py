@@ -1,0 +1,83 @@
+"""One sequence as Transformers' manager sees it, handing out its newest token only."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from transformers.generation.continuous_batching.requests import RequestState, RequestStatus
+
+from serve_daemon.engine.sampling import Draw
+from serve_daemon.wire.messages import Finish, Output, Sampling, Submit
+
+
+@dataclass
+class SequenceState(RequestState):  # type: ignore[misc]
+    """A request state that knows whose it is and how it samples.
+
+    The base class copies all tokens generated so far at each token; this one hands out the last.
+    """
+
+    owner: int = 0
+    sequence: int = 0
+    sampling: Sampling = field(default_factory=Sampling)
+    cached_tokens: int = 0
+    is_first_output: bool = True
+
+    def next_draw(self) -> Draw:
+        """How the token after all that is processed now is drawn."""
+        return Draw(self.sampling, self.position_offset)
+
+    def to_generation_output(self) -> "SequenceState":
+        """What the manager passes on to the router: the state itself, which is read at once."""
+        return self
+
+    def to_output(self) -> Output:
+        """What the step that has just ended did for this sequence."""
+        if self.status == RequestStatus.FAILED:
+            return Output(
+                self.sequence, [], Finish.ERROR, self.error or "the engine gave no reason"
+            )
+        finish = self._finish() if self.status == RequestStatus.FINISHED else None
+        cached_tokens = self.cached_tokens if self.is_first_output else 0
+        self.is_first_output = False
+        return Output(self.sequence, self.generated_tokens[-1:], finish, "", cached_tokens)
+
+    def create_equivalent_initial_request(self) -> "SequenceState":
+        """The same sequence to be computed anew, where its cache was taken from it."""
+        plain = super().create_equivalent_initial_request()
+        return SequenceState(
+            request_id=plain.request_id,
+            initial_tokens=plain.initial_tokens,
+            streaming=True,
+            max_new_tokens=plain.max_new_tokens,
+            eos_token_id=plain.eos_token_id,
+            owner=self.owner,
+            sequence=self.sequence,
+            sampling=self.sampling,
+            is_first_output=self.is_first_output,
+        )
+
+    def _finish(self) -> Finish:
+        return Finish.STOP if self.generated_tokens[-1] in self._eos_token_ids else Finish.LENGTH
+
+
+def name(owner: int, sequence: int) -> str:
+    """The manager's name for a sequence."""
+    return f"{owner}:{sequence}"
+
+
+def state_of(owner: int, submit: Submit, max_new_tokens: int) -> SequenceState:
+    return SequenceState(
+        request_id=name(owner, submit.sequence),
+        initial_tokens=submit.tokens,
+        streaming=True,
+        max_new_tokens=max_new_tokens,
+        eos_token_id=list(submit.stop_tokens),
+        owner=owner,
+        sequence=submit.sequence,
+        sampling=submit.sampling,
+    )
+
+
+def draws_of(requests: list[Any]) -> list[Draw]:
+    """The draws of the scheduled requests that get a token in this step."""
+    return [request.state.next_draw() for request in requests]

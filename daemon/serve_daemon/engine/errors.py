@@ -1,0 +1,60 @@
+"""Failures of an engine, classed by who must act."""
+
+import errno
+
+from serve_daemon.wire.messages import Reason
+
+
+class EngineError(Exception):
+    """The engine can't start or go on: why, in one line, and what to do."""
+
+    def __init__(self, reason: Reason, message: str) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.message = message
+
+
+MEMORY_TYPES = frozenset({"MemoryError", "OutOfMemoryError"})
+DEVICE_TYPES = frozenset({"AcceleratorError"})
+MEMORY_PHRASES = ("can't allocate memory", "out of memory", "not enough memory")
+DEVICE_PHRASES = ("CUDA error", "CUDA driver", "No CUDA GPUs", "HIP error")
+
+
+def classify(error: BaseException) -> EngineError:
+    """`error` with a reason and one line of message; an `EngineError` is returned as it is."""
+    if isinstance(error, EngineError):
+        return error
+    reason, text = _reason(error), " ".join(str(error).split()) or "no message"
+    if isinstance(error, ImportError):
+        return EngineError(reason, f"{text}; {_install_hint(error)}")
+    if reason is Reason.MEMORY:
+        return EngineError(
+            reason, f"{text}; lower kv_cache_memory, max_requests or max_batch_tokens"
+        )
+    return EngineError(reason, f"{type(error).__name__}: {text}")
+
+
+def _reason(error: BaseException) -> Reason:
+    names = {kind.__name__ for kind in type(error).__mro__}
+    text = str(error)
+    if names & MEMORY_TYPES or _mentions(text, MEMORY_PHRASES):
+        return Reason.MEMORY
+    if isinstance(error, OSError) and error.errno == errno.ENOMEM:
+        return Reason.MEMORY
+    if names & DEVICE_TYPES or _mentions(text, DEVICE_PHRASES):
+        return Reason.DEVICE
+    if isinstance(error, ImportError):
+        return Reason.CONFIG
+    return Reason.INTERNAL
+
+
+def _mentions(text: str, phrases: tuple[str, ...]) -> bool:
+    lowered = text.lower()
+    return any(phrase.lower() in lowered for phrase in phrases)
+
+
+def _install_hint(error: ImportError) -> str:
+    if error.name:
+        package = error.name.partition(".")[0]
+        return f"pip install {package} into the engine's Python environment"
+    return "install what is missing into the engine's Python environment"

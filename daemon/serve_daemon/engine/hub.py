@@ -1,0 +1,157 @@
+"""Checkpoints from the Hugging Face Hub: found in the local cache, else downloaded into it."""
+
+import json
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+from serve_daemon.engine.errors import EngineError
+from serve_daemon.engine.sources import HubSource, choose_file
+from serve_daemon.wire.messages import Reason
+
+Report = Callable[[str, int, int], None]  # what, bytes done, bytes in all
+
+MODEL_FILES = (".safetensors", ".json", ".jinja", ".model", ".txt")
+CODE_FILES = (".py",)
+MARGIN_BYTES = 256 * 1024 * 1024  # left free on the disk
+
+
+def find(source: HubSource, *, with_weights: bool, with_code: bool, report: Report) -> Path:
+    """The file or directory of `source`, downloaded if the cache lacks it.
+
+    Raises `EngineError` where it can't be had.
+    """
+    cached = _cached(source, with_weights=with_weights)
+    if cached is not None:
+        return cached
+    sizes = _sizes(source)
+    file = source.file or (choose_file(source.repository, list(sizes)) if with_weights else "")
+    wanted = [file] if file else wanted_files(list(sizes), with_weights, with_code)
+    if file and file not in sizes:
+        raise EngineError(
+            Reason.SOURCE,
+            f"{source.repository} has no file {file}. There are: {', '.join(sorted(sizes))}",
+        )
+    _check_disk(source, sum(sizes[name] for name in wanted))
+    folder = _download(source, wanted, report)
+    return folder / file if file else folder
+
+
+def wanted_files(names: Sequence[str], with_weights: bool, with_code: bool) -> list[str]:
+    """The files of a repository that loading takes."""
+    endings = MODEL_FILES + (CODE_FILES if with_code else ())
+    return [
+        name
+        for name in names
+        if name.endswith(endings) and "/" not in name
+        if with_weights or not name.endswith(".safetensors")
+    ]
+
+
+def is_complete(folder: Path) -> bool:
+    """Whether the snapshot `folder` holds all weights that it names."""
+    if not (folder / "config.json").is_file():
+        return False
+    index = folder / "model.safetensors.index.json"
+    if not index.is_file():
+        return any(folder.glob("*.safetensors"))
+    shards = set(json.loads(index.read_text())["weight_map"].values())
+    return all((folder / shard).is_file() for shard in shards)
+
+
+def _cached(source: HubSource, *, with_weights: bool) -> Path | None:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import LocalEntryNotFoundError
+
+    try:
+        folder = Path(
+            snapshot_download(
+                source.repository, revision=source.revision or None, local_files_only=True
+            )
+        )
+    except LocalEntryNotFoundError:
+        return None
+    if source.file:
+        return folder / source.file if (folder / source.file).is_file() else None
+    if is_complete(folder) or (not with_weights and (folder / "config.json").is_file()):
+        return folder
+    names = [str(path.relative_to(folder)) for path in folder.rglob("*.gguf")]
+    return folder / choose_file(source.repository, names) if names else None
+
+
+def _sizes(source: HubSource) -> dict[str, int]:
+    """The files of the repository, with their sizes in bytes."""
+    from huggingface_hub import HfApi
+    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+
+    where = f"{source.repository}{'@' + source.revision if source.revision else ''}"
+    try:
+        info = HfApi().model_info(
+            source.repository, revision=source.revision or None, files_metadata=True
+        )
+    except RepositoryNotFoundError as error:
+        raise EngineError(
+            Reason.SOURCE,
+            f"{where} is not on the Hub, or it is not public and HF_TOKEN gives no access to it",
+        ) from error
+    except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
+        raise EngineError(
+            Reason.SOURCE,
+            f"{where} is not in the cache and the Hub can't be asked: {_first_line(error)}",
+        ) from error
+    return {file.rfilename: file.size or 0 for file in info.siblings or []}
+
+
+def _check_disk(source: HubSource, needed_bytes: int) -> None:
+    from huggingface_hub.constants import HF_HUB_CACHE
+
+    cache = Path(HF_HUB_CACHE)
+    cache.mkdir(parents=True, exist_ok=True)
+    free_bytes = shutil.disk_usage(cache).free
+    if free_bytes < needed_bytes + MARGIN_BYTES:
+        raise EngineError(
+            Reason.SOURCE,
+            f"{source.repository} takes {needed_bytes / 2**30:.1f} GiB and {cache} has"
+            f" {free_bytes / 2**30:.1f} GiB free; make room, or set HF_HUB_CACHE",
+        )
+
+
+def _download(source: HubSource, wanted: list[str], report: Report) -> Path:
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError
+
+    try:
+        folder = snapshot_download(
+            source.repository,
+            revision=source.revision or None,
+            allow_patterns=wanted,
+            tqdm_class=_bar(source.repository, report),
+        )
+    except (HfHubHTTPError, OSError) as error:
+        raise EngineError(
+            Reason.SOURCE, f"downloading {source.repository} failed: {_first_line(error)}"
+        ) from error
+    return Path(folder)
+
+
+def _bar(repository: str, report: Report) -> Any:
+    """A progress bar that is not drawn: what it would show is reported."""
+    from tqdm.auto import tqdm  # type: ignore[import-untyped]
+
+    class Bar(tqdm):  # type: ignore[misc]
+        def __init__(self, *arguments: Any, **options: Any) -> None:
+            options.pop("name", None)
+            self.is_in_bytes = options.get("unit") == "B"
+            super().__init__(*arguments, **{**options, "disable": True})
+
+        def update(self, n: float | None = 1) -> None:
+            self.n += n or 0
+            if self.is_in_bytes:
+                report(repository, int(self.n), int(self.total or 0))
+
+    return Bar
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error).strip() or type(error).__name__).splitlines()[0]

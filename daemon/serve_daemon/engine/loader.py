@@ -1,0 +1,195 @@
+"""From a spec to a model in memory, and to the files that the gateway reads."""
+
+import hashlib
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from msgspec import Struct
+
+from serve_daemon.engine import artefacts, convert, dtypes, hub, sources
+from serve_daemon.engine.errors import EngineError, classify
+from serve_daemon.wire.messages import EngineSpec, Phase, Reason
+
+Announce = Callable[[Phase, str, int, int], None]  # what is done, on what, done, of total
+
+DUMMY_SEED = 0
+
+
+class Loaded(Struct, frozen=True):
+    """A model that is ready to compute."""
+
+    model: Any  # transformers.PreTrainedModel
+    artefacts: Path
+    device: str
+
+
+def load(spec: EngineSpec, cache: Path, announce: Announce) -> Loaded:
+    """Find, convert and load what `spec` names.
+
+    Raises `EngineError`.
+    """
+    checkpoint = locate(spec, announce)
+    announce(Phase.IMPORTING, "torch", 0, 0)
+    device = choose_device(spec.device)
+    try:
+        return _load(spec, checkpoint, _Places(cache, device), announce)
+    except Exception as error:
+        raise _as_load_error(error, spec) from error
+
+
+def locate(spec: EngineSpec, announce: Announce) -> Path:
+    """The local directory or .gguf file that `spec.source` names.
+
+    Raises `EngineError` where there is none.
+    """
+    match sources.parse(spec.source):
+        case sources.Directory(path=path) | sources.GgufFile(path=path):
+            return _existing(Path(path), spec.source)
+        case sources.PackageFile(package=package, file=file):
+            return _existing(_package_folder(package) / file, spec.source)
+        case sources.HubSource() as source:
+            return hub.find(
+                source,
+                with_weights=spec.load_format != "dummy",
+                with_code=spec.trust_remote_code,
+                report=lambda name, done, total: announce(Phase.DOWNLOADING, name, done, total),
+            )
+
+
+def choose_device(asked: str) -> str:
+    """The torch device to compute on.
+
+    Raises `EngineError` where it isn't there.
+    """
+    import torch
+
+    count = torch.cuda.device_count() if asked != "cpu" and torch.cuda.is_available() else 0
+    present = [f"cuda:{index}" for index in range(count)]
+    if asked == "auto":
+        return present[0] if present else "cpu"
+    device = "cuda:0" if asked == "cuda" else asked
+    if device != "cpu" and device not in present:
+        raise EngineError(
+            Reason.CONFIG,
+            f"device '{asked}' is not present; this host has {', '.join(['cpu', *present])}",
+        )
+    return device
+
+
+class _Places(Struct, frozen=True):
+    cache: Path
+    device: str
+
+
+def _load(spec: EngineSpec, checkpoint: Path, places: _Places, announce: Announce) -> Loaded:
+    if checkpoint.suffix == sources.GGUF_SUFFIX:
+        checkpoint = _converted(spec, checkpoint, places, announce)
+        readable = checkpoint
+    else:
+        readable = _artefacts_folder(checkpoint, places.cache)
+        artefacts.gather(checkpoint, readable)
+    announce(Phase.LOADING, str(checkpoint), 0, 0)
+    model = _dummy(spec, checkpoint) if spec.load_format == "dummy" else None
+    if model is None:
+        model = _from_checkpoint(spec, checkpoint, places.device)
+    return Loaded(model.eval(), readable, places.device)
+
+
+def _converted(spec: EngineSpec, gguf: Path, places: _Places, announce: Announce) -> Path:
+    if spec.load_format == "dummy":
+        raise EngineError(
+            Reason.CONFIG, f"load_format 'dummy' needs a config.json, which {gguf} doesn't have"
+        )
+    dtype = _dtype(spec, "", places.device)
+    target = convert.destination(gguf, places.cache / "converted", dtype)
+    if not target.exists():
+        announce(Phase.CONVERTING, str(gguf), 0, gguf.stat().st_size)
+        convert.convert(gguf, target, dtype)
+    return target
+
+
+def _dummy(spec: EngineSpec, folder: Path) -> Any:
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=spec.trust_remote_code)
+    device = choose_device(spec.device)
+    dtype = _dtype(spec, _named(config.dtype), device)
+    torch.manual_seed(DUMMY_SEED)
+    with torch.device(device):
+        return AutoModelForCausalLM.from_config(
+            config,
+            dtype=getattr(torch, dtype),
+            trust_remote_code=spec.trust_remote_code,
+            **_attention(spec),
+        )
+
+
+def _from_checkpoint(spec: EngineSpec, folder: Path, device: str) -> Any:
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=spec.trust_remote_code)
+    dtype = _dtype(spec, _named(config.dtype), device)
+    placement = {} if device == "cpu" else {"device_map": {"": device}}
+    return AutoModelForCausalLM.from_pretrained(
+        folder,
+        config=config,
+        dtype=getattr(torch, dtype),
+        trust_remote_code=spec.trust_remote_code,
+        **placement,
+        **_attention(spec),
+    )
+
+
+def _attention(spec: EngineSpec) -> dict[str, str]:
+    if spec.attn_implementation == "auto":
+        return {"attn_implementation": "sdpa"}
+    return {"attn_implementation": spec.attn_implementation}
+
+
+def _dtype(spec: EngineSpec, checkpoint: str, device: str) -> str:
+    kind = device.partition(":")[0]
+    return dtypes.resolve(spec.dtype, checkpoint, kind, cpu_has_bf16=dtypes.this_cpu_has_bf16())
+
+
+def _named(dtype: object) -> str:
+    return "" if dtype is None else str(dtype).removeprefix("torch.")
+
+
+def _artefacts_folder(checkpoint: Path, cache: Path) -> Path:
+    digest = hashlib.sha256(str(checkpoint.resolve()).encode()).hexdigest()[:16]
+    return cache / "artefacts" / f"{checkpoint.name}-{digest}"
+
+
+def _package_folder(package: str) -> Path:
+    """Where an installed package lies; it is not imported."""
+    found = importlib.util.find_spec(package)
+    if found is None or not found.submodule_search_locations:
+        raise EngineError(
+            Reason.SOURCE,
+            f"the Python package {package} is not installed;"
+            f" pip install {package.replace('_', '-')} into the engine's Python environment",
+        )
+    return Path(found.submodule_search_locations[0])
+
+
+def _existing(path: Path, source: str) -> Path:
+    if not path.exists():
+        raise EngineError(Reason.SOURCE, f"source '{source}': {path} does not exist")
+    if path.is_dir() and not (path / "config.json").is_file():
+        raise EngineError(Reason.SOURCE, f"source '{source}': {path} has no config.json")
+    return path
+
+
+def _as_load_error(error: Exception, spec: EngineSpec) -> EngineError:
+    failure = classify(error)
+    if isinstance(error, EngineError) or failure.reason is not Reason.INTERNAL:
+        return failure
+    if "attn_implementation" in str(error):
+        return EngineError(
+            Reason.CONFIG, f"attn_implementation '{spec.attn_implementation}': {failure.message}"
+        )
+    return EngineError(Reason.SOURCE, f"source '{spec.source}' can't be loaded: {failure.message}")

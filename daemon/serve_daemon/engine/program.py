@@ -1,0 +1,203 @@
+"""The engine program: its link to the supervisor, and its life from Configure to the exit."""
+
+import asyncio
+import ctypes
+import os
+import signal
+import socket
+import threading
+from pathlib import Path
+from typing import NoReturn
+
+import structlog
+
+from serve_daemon.engine.errors import EngineError, classify
+from serve_daemon.engine.protocol import Engine
+from serve_daemon.engine.server import Server
+from serve_daemon.wire import logs, transport
+from serve_daemon.wire.messages import (
+    Configure,
+    Drain,
+    EngineHeartbeat,
+    EngineReady,
+    Failing,
+    Phase,
+    Progress,
+    Reason,
+    SetLogLevel,
+    SupervisorToEngine,
+    UseThreads,
+    Welcome,
+)
+
+PR_SET_PDEATHSIG = 1
+LAST_WORDS_SECONDS = 2.0  # for a supervisor that is slow to read them
+
+# Bars and hints for a person at a terminal are noise in a log.
+QUIET = {
+    "TRANSFORMERS_VERBOSITY": "error",
+    "HF_HUB_DISABLE_PROGRESS_BARS": "1",
+    "TQDM_DISABLE": "1",
+}
+
+log = structlog.get_logger()
+
+
+class Program:
+    """One engine process. The main thread talks, another one loads, a third one computes."""
+
+    def __init__(self, link_fd: int, listen_fd: int) -> None:
+        self._link_socket = socket.socket(fileno=link_fd)
+        self._listening = socket.socket(fileno=listen_fd)
+        self._link: transport.Peer[SupervisorToEngine] = transport.Peer(
+            SupervisorToEngine, self._on_message, lambda _error: self._exit(1)
+        )
+        self._configure: Configure | None = None
+        self._engine: Engine | None = None
+        self._server: Server | None = None
+        self._threads = 1
+
+    def run(self) -> int:
+        """Serve until told to leave; does not return but by an exception."""
+        for name, value in QUIET.items():
+            os.environ.setdefault(name, value)
+        signal.signal(signal.SIGTERM, lambda _number, _frame: self._exit(0))
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor hears it too, and drains
+        _die_with_parent()
+        asyncio.run(self._talk())
+        return 1
+
+    async def _talk(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        await transport.adopt(self._link, self._link_socket)
+        await self._loop.create_future()
+
+    # ------------------------------------------------ the supervisor's messages
+
+    def _on_message(self, message: SupervisorToEngine) -> None:
+        match message:
+            case Configure():
+                self._begin(message)
+            case UseThreads(threads=threads):
+                self._threads = threads
+                if self._engine is not None:
+                    self._engine.use_threads(threads)
+            case SetLogLevel(level=level):
+                logs.set_level(level)
+            case Drain():
+                self._drain()
+
+    def _begin(self, configure: Configure) -> None:
+        logs.configure_child_logging(configure.log_level)
+        self._configure = configure
+        self._threads = configure.threads
+        self._beat(configure.heartbeat_seconds)
+        threading.Thread(target=self._load, args=(configure,), name="load", daemon=True).start()
+
+    def _drain(self) -> None:
+        if self._server is None:
+            self._exit(0)
+        self._server.when_empty(lambda: self._exit(0))
+
+    def _beat(self, seconds: float) -> None:
+        self._loop.call_later(seconds, self._beat, seconds)
+        if self._engine is None:
+            self._link.send(EngineHeartbeat(0, 0, 0, 0, 0.0))
+            return
+        stats = self._engine.stats()
+        self._link.send(
+            EngineHeartbeat(
+                running=stats.running,
+                waiting=stats.waiting,
+                steps=stats.steps,
+                generated_tokens=stats.generated_tokens,
+                stalled_seconds=stats.stalled_seconds,
+            )
+        )
+
+    # ------------------------------------------------ in the loading thread
+
+    def _load(self, configure: Configure) -> None:
+        try:
+            self._build(configure)
+        except BaseException as error:  # noqa: BLE001 - told to the supervisor, then this exits
+            self._call(self._fail, classify(error))
+
+    def _build(self, configure: Configure) -> None:
+        self._announce(Phase.IMPORTING, "torch", 0, 0)
+        import torch
+
+        from serve_daemon.engine import loader
+        from serve_daemon.engine.continuous.engine import ContinuousEngine
+
+        torch.set_num_threads(self._threads)
+        cache = Path(configure.cache_directory)
+        loaded = loader.load(configure.spec, cache, self._announce)
+        self._announce(Phase.WARMING, "", 0, 0)
+        engine = ContinuousEngine(loaded, configure.spec, self._threads)
+        server = Server(
+            engine=engine,
+            welcome=Welcome(configure.engine_id, configure.spec.model),
+            loop=self._loop,
+            on_fatal=lambda error: self._fail(classify(error)),
+        )
+        engine.start(server)
+        facts = engine.facts()
+        ready = EngineReady(
+            artefacts=str(loaded.artefacts),
+            max_context=facts.max_context,
+            max_requests=facts.max_requests,
+            vocabulary=facts.vocabulary,
+            eos_tokens=facts.eos_tokens,
+            device=facts.device,
+            dtype=facts.dtype,
+            attn_implementation=facts.attn_implementation,
+            weights_bytes=facts.weights_bytes,
+            kv_cache_bytes=facts.kv_cache_bytes,
+        )
+        self._call(self._become_ready, engine, server, ready)
+        _keep_probe(cache)
+
+    def _announce(self, phase: Phase, detail: str, done: int, total: int) -> None:
+        self._call(self._link.send, Progress(phase, detail, done, total))
+
+    def _call(self, function: object, *arguments: object) -> None:
+        self._loop.call_soon_threadsafe(function, *arguments)  # type: ignore[arg-type]
+
+    # ------------------------------------------------ ready, and the ways to end
+
+    def _become_ready(self, engine: Engine, server: Server, ready: EngineReady) -> None:
+        engine.use_threads(self._threads)
+        self._engine, self._server = engine, server
+        self._accepting = self._loop.create_task(
+            transport.listen(server.connection, self._listening)
+        )
+        self._link.send(ready)
+        log.info("engine ready", device=ready.device, dtype=ready.dtype)
+
+    def _fail(self, error: EngineError) -> None:
+        """Say why, then exit with status 1."""
+        level = log.error if error.reason is Reason.INTERNAL else log.warning
+        level("engine failed", reason=error.reason, error=error.message, exc_info=error.__cause__)
+        self._link.send(Failing(error.reason, error.message))
+        self._link.close()  # its on_lost exits, once the last words are out
+        self._loop.call_later(LAST_WORDS_SECONDS, self._exit, 1)
+
+    def _exit(self, status: int) -> NoReturn:
+        """End now: no thread, library or destructor may hold up an engine that is to leave."""
+        os._exit(status)
+
+
+def _keep_probe(cache: Path) -> None:
+    """Leave word of what this machine can do, for programs that check a config without torch."""
+    from serve_daemon.engine import probe
+
+    try:
+        probe.store_if_new(cache)
+    except OSError as error:
+        log.warning("what torch can do here is not kept", error=str(error))
+
+
+def _die_with_parent() -> None:
+    """Let the kernel end this process with the supervisor, whatever it is busy with."""
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,124 @@
+"""Gateways' connections to an engine, and the sequences that each of them has open."""
+
+import asyncio
+import itertools
+from collections.abc import Callable
+
+import structlog
+
+from serve_daemon.engine.protocol import Engine, Outputs
+from serve_daemon.wire.messages import (
+    Cancel,
+    Output,
+    Step,
+    Submit,
+    ToEngine,
+    Welcome,
+)
+from serve_daemon.wire.transport import Peer
+
+MAX_UNSENT_BYTES = 16 * 1024 * 1024  # of one gateway, which then reads nothing
+
+log = structlog.get_logger()
+
+
+class Connection(Peer[ToEngine]):
+    """One gateway: it is welcomed, and owns the sequences that it submits."""
+
+    def __init__(self, server: "Server", owner: int) -> None:
+        super().__init__(ToEngine, self._on_message, self._on_lost)
+        self._server = server
+        self.owner = owner
+        self.live: set[int] = set()
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self._server.joined(self)
+
+    def deliver(self, outputs: list[Output]) -> None:
+        """Send what is of sequences that were neither cancelled nor ended before."""
+        wanted = [output for output in outputs if output.sequence in self.live]
+        self.live.difference_update(
+            output.sequence for output in wanted if output.finish is not None
+        )
+        if wanted:
+            self.send(Step(wanted))
+
+    def _on_message(self, message: ToEngine) -> None:
+        match message:
+            case Submit(sequence=sequence):
+                self.live.add(sequence)
+                self._server.engine.submit(self.owner, message)
+            case Cancel(sequence=sequence) if sequence in self.live:
+                self.live.remove(sequence)
+                self._server.engine.cancel(self.owner, sequence)
+
+    def _on_lost(self, error: Exception | None) -> None:
+        self._server.left(self, error)
+
+
+class Server:
+    """Takes in gateways, and gives each what the engine's steps did for it.
+
+    `step` and `fatal` are called in the computing thread, all else in the event loop's.
+    """
+
+    def __init__(
+        self,
+        *,
+        engine: Engine,
+        welcome: Welcome,
+        loop: asyncio.AbstractEventLoop,
+        on_fatal: Callable[[BaseException], None],
+    ) -> None:
+        self.engine = engine
+        self._welcome = welcome
+        self._loop = loop
+        self._on_fatal = on_fatal
+        self._owners = itertools.count()
+        self._connections: dict[int, Connection] = {}
+        self._on_empty: Callable[[], None] | None = None
+
+    def connection(self) -> Connection:
+        """The peer for one more gateway."""
+        return Connection(self, next(self._owners))
+
+    def when_empty(self, callback: Callable[[], None]) -> None:
+        """Call back as soon as no gateway is connected, which may be now."""
+        self._on_empty = callback
+        self._tell_if_empty()
+
+    def joined(self, connection: Connection) -> None:
+        self._connections[connection.owner] = connection
+        connection.send(self._welcome)
+
+    def left(self, connection: Connection, error: Exception | None) -> None:
+        """Cancel what a lost connection had open."""
+        self._connections.pop(connection.owner, None)
+        for sequence in connection.live:
+            self.engine.cancel(connection.owner, sequence)
+        if error is not None or connection.live:
+            log.warning(
+                "gateway lost", cancelled=len(connection.live), error=str(error) if error else ""
+            )
+        self._tell_if_empty()
+
+    def step(self, outputs: Outputs) -> None:
+        self._loop.call_soon_threadsafe(self._deliver, outputs)
+
+    def fatal(self, error: BaseException) -> None:
+        self._loop.call_soon_threadsafe(self._on_fatal, error)
+
+    def _deliver(self, outputs: Outputs) -> None:
+        for owner, of_owner in outputs.items():
+            connection = self._connections.get(owner)
+            if connection is None:
+                continue
+            connection.deliver(of_owner)
+            if connection.unsent_bytes > MAX_UNSENT_BYTES:
+                log.warning("gateway reads nothing, closing its connection")
+                connection.abort()
+
+    def _tell_if_empty(self) -> None:
+        if self._on_empty is not None and not self._connections:
+            self._on_empty()
