@@ -1,0 +1,126 @@
+"""What a change of the configuration does."""
+
+import pytest
+
+from config.loading import loaded
+from serve_daemon.config.keys import effect_of
+from serve_daemon.config.plan import Action, Change, plan
+from serve_daemon.config.schema import Config, Effect, Model, Reader, Table
+
+KEEP: tuple[Action, list[str]] = (Action.KEEP, [])
+
+# Before, after, and what becomes of model m.
+MODELS = [
+    ("[models.m]", "[models.m]", KEEP),
+    ("[models.m]", "# a comment\n[models]\nm = {}", KEEP),
+    ("[models.m]", "models.m.max_requests = 32", KEEP),
+    ("[models.m]", "models.m.source = 'm'", KEEP),
+    ("[models.m]", "models.m.aliases = ['x']", (Action.UPDATE, ["aliases"])),
+    ("[models.m]", "models.m.threads = 1", (Action.UPDATE, ["threads"])),
+    ("[models.m]", "models.m.max_requests = 8", (Action.REPLACE, ["max_requests"])),
+    (
+        "[models.m]",
+        "[models.m]\nthreads = 1\nmax_context = 8",
+        (Action.REPLACE, ["max_context", "threads"]),
+    ),
+    ("", "[models.m]", (Action.START, [])),
+    ("[models.m]", "", (Action.STOP, [])),
+    (
+        "profiles.p.dtype = 'float32'\nmodels.m.profile = 'p'",
+        "profiles.p.dtype = 'bfloat16'\nmodels.m.profile = 'p'",
+        (Action.REPLACE, ["dtype"]),
+    ),
+    (
+        "profiles.b.threads = 1\nprofiles.p.extends = 'b'\nmodels.m.profile = 'p'",
+        "profiles.b.threads = 2\nprofiles.p.extends = 'b'\nmodels.m.profile = 'p'",
+        (Action.UPDATE, ["threads"]),
+    ),
+    (
+        "profiles.p.dtype = 'float32'\nmodels.m.profile = 'p'",
+        "profiles.q.dtype = 'float32'\nmodels.m.profile = 'q'",
+        (Action.UPDATE, ["profile"]),
+    ),
+    (
+        "profiles.p.dtype = 'float32'\nmodels.m.profile = 'p'",
+        "[models.m]\nprofile = 'p'\ndtype = 'float32'\n[profiles.p]",
+        KEEP,
+    ),
+    ("profiles.p.dtype = 'float32'\n[models.m]", "[models.m]", KEEP),
+    ("[models.m]", "engine.python = '/x'\n[models.m]", (Action.REPLACE, ["engine.python"])),
+    (
+        "[models.m]",
+        "engine.python = '/x'\n[models.m]\nthreads = 1",
+        (Action.REPLACE, ["threads", "engine.python"]),
+    ),
+    ("[models.m]", "server.listen = ['a:1']\nlog.format = 'json'\n[models.m]", KEEP),
+]
+
+
+@pytest.mark.parametrize(("before", "after", "becomes"), MODELS)
+def test_what_becomes_of_a_model(
+    before: str, after: str, becomes: tuple[Action, list[str]]
+) -> None:
+    """Judged by what holds for it in the end, wherever that is written."""
+    (change,) = plan(loaded(before), loaded(after)).models.values()
+    assert change == Change("models.m", *becomes)
+
+
+@pytest.mark.parametrize(
+    ("after", "gateway", "daemon"),
+    [
+        ("", KEEP, KEEP),
+        ("server.body_timeout = 1", (Action.UPDATE, ["server.body_timeout"]), KEEP),
+        ("server.listen = ['a:1']", (Action.REPLACE, ["server.listen"]), KEEP),
+        (
+            "server.max_connections = 1\nserver.drain_timeout = 1",
+            (Action.REPLACE, ["server.drain_timeout", "server.max_connections"]),
+            KEEP,
+        ),
+        ("log.level = 'debug'", KEEP, (Action.UPDATE, ["log.level"])),
+        (
+            "log.level = 'debug'\ncontrol.socket = '/x'",
+            KEEP,
+            (Action.RESTART, ["log.level", "control.socket"]),
+        ),
+        ("[models.m]\n[profiles.p]", KEEP, KEEP),
+    ],
+)
+def test_what_becomes_of_gateway_and_daemon(
+    after: str, gateway: tuple[Action, list[str]], daemon: tuple[Action, list[str]]
+) -> None:
+    """The strongest effect of the keys that differ decides."""
+    found = plan(loaded(""), loaded(after))
+    assert found.gateway == Change("gateway", *gateway)
+    assert found.daemon == Change("daemon", *daemon)
+
+
+def test_models_do_not_touch_each_other() -> None:
+    """Each has its own change, and is left alone where nothing of its own has changed."""
+    before = loaded("[models.kept]\n[models.changed]\n[models.removed]")
+    after = loaded("[models.kept]\n[models.changed]\nmax_requests = 1\n[models.added]")
+    actions = {name: change.action for name, change in plan(before, after).models.items()}
+    assert actions == {
+        "added": Action.START,
+        "changed": Action.REPLACE,
+        "kept": Action.KEEP,
+        "removed": Action.STOP,
+    }
+
+
+def test_nothing_to_do_is_told_apart() -> None:
+    """A reload of the same file is no change."""
+    same = loaded("[models.m]")
+    assert plan(same, loaded("[models.m]\n")).is_empty
+    assert not plan(same, loaded("")).is_empty
+    assert not plan(same, loaded("log.level = 'debug'\n[models.m]")).is_empty
+
+
+def test_every_key_says_what_its_change_takes_and_who_reads_it() -> None:
+    """No key can be changed without the plan knowing."""
+    for name, table in Config():
+        if isinstance(table, Table):
+            assert isinstance(table.reader, Reader), name
+            effects = {effect_of(field) for field in type(table).model_fields.values()}
+            # An engine or a gateway can be replaced, so no key of theirs needs the daemon to end.
+            assert table.reader is Reader.DAEMON or Effect.RESTART not in effects
+    assert Effect.RESTART not in {effect_of(field) for field in Model.model_fields.values()}
