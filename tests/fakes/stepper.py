@@ -27,6 +27,16 @@ class Running:
     generated: int = 0
 
 
+class GatewayPeer(Peer[ToEngine]):
+    """Is welcomed as soon as it is connected."""
+
+    welcome: Welcome
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        super().connection_made(transport)
+        self.send(self.welcome)
+
+
 @dataclass(eq=False)
 class Connection:
     """One gateway."""
@@ -36,23 +46,19 @@ class Connection:
     outputs: list[Output] = field(default_factory=list)
 
     def make_peer(self, welcome: Welcome) -> Peer[ToEngine]:
-        self.peer: Peer[ToEngine] = Peer(ToEngine, self._received, self._lost)
-        # The transport is there once the loop has called connection_made.
-        asyncio.get_running_loop().call_soon(self._begin, welcome)
+        self.peer = GatewayPeer(ToEngine, self.received, self.lost)
+        self.peer.welcome = welcome
+        self.stepper.connections.add(self)
         return self.peer
 
-    def _begin(self, welcome: Welcome) -> None:
-        self.stepper.connections.add(self)
-        self.peer.send(welcome)
-
-    def _received(self, message: ToEngine) -> None:
+    def received(self, message: ToEngine) -> None:
         self.stepper.record(message)
         if isinstance(message, Cancel):
             self.sequences.pop(message.sequence, None)
         else:
             self.stepper.accept(self, message)
 
-    def _lost(self, _error: Exception | None) -> None:
+    def lost(self, _error: Exception | None) -> None:
         self.sequences.clear()
         self.stepper.connections.discard(self)
         self.stepper.on_connection_lost()

@@ -1,6 +1,6 @@
 """What both endpoints ask of a model, and the fields that they share."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from msgspec import Struct
@@ -25,6 +25,8 @@ MAX_TOP_K = 2**31 - 1
 
 class GenerationRequest(Struct, frozen=True, kw_only=True):
     """What is to be generated; None where the client leaves it to the model's defaults."""
+
+    messages_field: ClassVar[str] = "messages"
 
     model: str
     messages: list[ChatMessage]

@@ -1,5 +1,7 @@
 """The request of POST /v1/responses."""
 
+from typing import ClassVar
+
 from serve_daemon.api.fields import Field, Table, group, integer, only, read_object, text
 from serve_daemon.api.messages import ChatMessage, input_messages
 from serve_daemon.api.requests import (
@@ -47,6 +49,8 @@ RESPONSES: Table = {
 
 class ResponsesRequest(GenerationRequest, frozen=True, kw_only=True):
     """A good body of POST /v1/responses."""
+
+    messages_field: ClassVar[str] = "input"
 
     instructions: str | None = None
     max_tool_calls: int | None = None

@@ -1,0 +1,27 @@
+"""The wiring: which resource answers which path."""
+
+import falcon
+import falcon.asgi
+
+from serve_daemon.gateway.chat_completions import ChatCompletions
+from serve_daemon.gateway.completion import Models
+from serve_daemon.gateway.conditions import Conditions
+from serve_daemon.gateway.errors import answer_error
+from serve_daemon.gateway.front import Front
+from serve_daemon.gateway.health import Health, Ready
+from serve_daemon.gateway.models import ModelCollection, OneModel
+from serve_daemon.gateway.responses import Responses
+
+
+def create_app(models: Models, conditions: Conditions) -> Front:
+    """The whole ASGI application."""
+    app = falcon.asgi.App(media_type=falcon.MEDIA_JSON)
+    for kind in (Exception, falcon.HTTPError):  # Falcon has a handler of its own for the latter
+        app.add_error_handler(kind, answer_error)
+    app.add_route("/health", Health())
+    app.add_route("/ready", Ready(models.table))
+    app.add_route("/v1/models", ModelCollection(models.table))
+    app.add_route("/v1/models/{model:path}", OneModel(models.table))
+    app.add_route("/v1/responses", Responses(models))
+    app.add_route("/v1/chat/completions", ChatCompletions(models))
+    return Front(app, conditions)

@@ -1,0 +1,122 @@
+"""POST /v1/chat/completions."""
+
+import time
+import uuid
+from collections.abc import Iterator
+from typing import Any
+
+import falcon.asgi
+from falcon.asgi import SSEvent
+
+from serve_daemon.api.chat_completions import (
+    ChatChunk,
+    ChatChunkWithUsage,
+    ChatCompletion,
+    ChatRequest,
+    ChatUsage,
+    Choice,
+    ChunkChoice,
+    CompletionTokensDetails,
+    Delta,
+    FinishReason,
+    PromptTokensDetails,
+    ReplyMessage,
+    read_chat_request,
+)
+from serve_daemon.api.errors import ErrorBody, ErrorReply
+from serve_daemon.gateway.completion import Completion, Models
+from serve_daemon.gateway.exchange import Exchange
+from serve_daemon.gateway.frames import PLACE, Frame, data, encode, split_at_place
+from serve_daemon.gateway.reply import require_json, stream, whole
+from serve_daemon.wire.messages import Finish
+
+
+class ChatCompletions:
+    """The endpoint."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+
+    async def on_post(self, request: falcon.asgi.Request, response: falcon.asgi.Response) -> None:
+        require_json(request)
+        exchange: Exchange = request.scope["serve.exchange"]
+        wanted = read_chat_request(exchange.body)
+        completion = Completion(wanted, exchange, self._models)
+        answer = ChatAnswer(wanted, completion)
+        if wanted.stream:
+            await completion.begin()
+            response.sse = stream(completion, answer, exchange)
+        else:
+            response.data = await whole(completion, answer)
+
+
+class ChatAnswer:
+    """A completion in the words of Chat Completions."""
+
+    def __init__(self, request: ChatRequest, completion: Completion) -> None:
+        self._request = request
+        self._completion = completion
+        self._id = f"chatcmpl-{uuid.uuid4().hex}"
+        self._created = int(time.time())
+        kind = ChatChunkWithUsage if request.include_usage else ChatChunk
+        self._before, self._after = split_at_place(self._chunk(Delta(content=PLACE), kind=kind))
+        self._kind = kind
+
+    def begin(self) -> Iterator[SSEvent]:
+        yield self._chunk(Delta(role="assistant", content=""))
+
+    def delta(self, text: str) -> SSEvent:
+        return Frame(self._before + encode(text) + self._after)
+
+    def end(self) -> Iterator[SSEvent]:
+        yield self._chunk(Delta(), finish_reason=self._finish_reason)
+        if self._request.include_usage:
+            yield data(
+                ChatChunkWithUsage(
+                    id=self._id,
+                    created=self._created,
+                    model=self._request.model,
+                    choices=[],
+                    usage=self._usage,
+                )
+            )
+
+    def fail(self, error: ErrorBody) -> Iterator[SSEvent]:
+        yield data(ErrorReply(error))
+
+    def whole(self, text: str) -> bytes:
+        return encode(
+            ChatCompletion(
+                id=self._id,
+                created=self._created,
+                model=self._request.model,
+                choices=[Choice(ReplyMessage(text), self._finish_reason)],
+                usage=self._usage,
+            )
+        )
+
+    def _chunk(
+        self,
+        delta: Delta,
+        *,
+        finish_reason: FinishReason | None = None,
+        kind: type[ChatChunk] | None = None,
+    ) -> Frame:
+        fields: dict[str, Any] = {"choices": [ChunkChoice(delta, finish_reason)]}
+        make = kind or self._kind
+        return data(make(id=self._id, created=self._created, model=self._request.model, **fields))
+
+    @property
+    def _finish_reason(self) -> FinishReason:
+        return "length" if self._completion.finish_reason is Finish.LENGTH else "stop"
+
+    @property
+    def _usage(self) -> ChatUsage:
+        completion = self._completion
+        return ChatUsage(
+            prompt_tokens=completion.prompt_tokens,
+            completion_tokens=completion.completion_tokens,
+            total_tokens=completion.prompt_tokens + completion.completion_tokens,
+            prompt_tokens_details=PromptTokensDetails(completion.cached_tokens),
+            completion_tokens_details=CompletionTokensDetails(),
+        )

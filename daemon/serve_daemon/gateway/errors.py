@@ -1,0 +1,107 @@
+"""The one place where something wrong becomes an OpenAI-shaped error."""
+
+import falcon
+import falcon.asgi
+import msgspec
+import structlog
+
+from serve_daemon.api.errors import ErrorBody, ErrorReply, InvalidRequest
+
+log = structlog.get_logger()
+
+INVALID = "invalid_request_error"
+SERVER = "server_error"
+# Errors of Falcon itself; the others get their status as code.
+CODES = {404: "not_found", 405: "method_not_allowed", 415: "unsupported_media_type"}
+
+
+class ApiError(Exception):
+    """A reply that is an error: its status, its body, and when to try again."""
+
+    def __init__(
+        self, status: int, body: ErrorBody, *, retry_after_seconds: int | None = None
+    ) -> None:
+        super().__init__(body.message)
+        self.status = status
+        self.body = body
+        self.retry_after_seconds = retry_after_seconds
+
+    @property
+    def reply(self) -> bytes:
+        return msgspec.json.encode(ErrorReply(self.body))
+
+    @property
+    def headers(self) -> dict[str, str]:
+        if self.retry_after_seconds is None:
+            return {}
+        return {"retry-after": str(self.retry_after_seconds)}
+
+
+def invalid(message: str, param: str | None = None, code: str | None = None) -> ApiError:
+    return ApiError(400, ErrorBody(message, INVALID, param, code))
+
+
+def model_not_found(name: str) -> ApiError:
+    message = f"The model '{name}' does not exist; GET /v1/models lists those that do."
+    return ApiError(404, ErrorBody(message, INVALID, "model", "model_not_found"))
+
+
+def too_large(limit_bytes: int) -> ApiError:
+    message = f"The request body is larger than {limit_bytes} bytes."
+    return ApiError(413, ErrorBody(message, INVALID, None, "request_too_large"))
+
+
+def too_slow(limit_seconds: float) -> ApiError:
+    message = f"The request body did not arrive within {limit_seconds:g} seconds."
+    return ApiError(408, ErrorBody(message, INVALID, None, "request_timeout"))
+
+
+def queue_full(model: str, limit: int) -> ApiError:
+    message = f"The model '{model}' has {limit} open requests already; try again later."
+    body = ErrorBody(message, "rate_limit_error", None, "rate_limit_exceeded")
+    return ApiError(429, body, retry_after_seconds=1)
+
+
+def unavailable(message: str) -> ApiError:
+    body = ErrorBody(message, SERVER, None, "model_unavailable")
+    return ApiError(503, body, retry_after_seconds=5)
+
+
+def failed(message: str) -> ApiError:
+    return ApiError(500, ErrorBody(message, SERVER, None, "server_error"))
+
+
+def unexpected(request_id: str) -> ApiError:
+    return failed(f"The server had an error; its log has more under request {request_id}.")
+
+
+def as_api_error(error: Exception, request_id: str) -> ApiError:
+    """The reply to any exception; those that nobody expected are logged with their traceback."""
+    match error:
+        case ApiError():
+            return error
+        case InvalidRequest():
+            return invalid(error.message, error.param, error.code)
+        case falcon.HTTPError():
+            message = error.description or error.title or "Error"
+            code = CODES.get(error.status_code, str(error.status_code))
+            return ApiError(error.status_code, ErrorBody(message, INVALID, None, code))
+    log.error("request failed unexpectedly", exc_info=error)
+    return unexpected(request_id)
+
+
+async def answer_error(
+    request: falcon.asgi.Request,
+    response: falcon.asgi.Response,
+    error: Exception,
+    _params: object,
+) -> None:
+    """Falcon's handler for every exception."""
+    problem = as_api_error(error, request.scope["serve.exchange"].request_id)
+    if isinstance(error, falcon.HTTPError) and error.headers:
+        response.set_headers(error.headers)  # such as Allow
+    response.set_headers(problem.headers)
+    response.status = problem.status
+    response.content_type = falcon.MEDIA_JSON
+    response.data = problem.reply
+    response.sse = None

@@ -1,0 +1,77 @@
+"""One HTTP request and its reply, as far as all endpoints are alike: id, record, end."""
+
+import re
+import time
+import uuid
+from collections.abc import Callable, Iterable
+
+import structlog
+
+log = structlog.get_logger()
+
+GOOD_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
+QUIET_PATHS = ("/health", "/ready")  # probes come every few seconds
+LEFT = ("disconnected", "stalled")
+GONE = 499  # as nginx logs it: the client left before the reply was whole
+
+
+class Exchange:
+    """Collects what the access record says, and calls back when the exchange is over."""
+
+    def __init__(self, scope: dict[str, object], headers: Iterable[tuple[bytes, bytes]]) -> None:
+        self.request_id = _request_id(headers)
+        self.method = str(scope["method"])
+        self.path = str(scope["path"])
+        self.body = b""
+        self.status = 0
+        self.outcome = "answered"  # or what ended it early
+        self.model = ""
+        self.prompt_tokens = 0
+        self.completion_tokens = 0
+        self._begun = time.monotonic()
+        self._first_token: float | None = None
+        self._closers: list[Callable[[], None]] = []
+
+    def on_end(self, close: Callable[[], None]) -> None:
+        """Have `close` called when the exchange is over, whatever ended it."""
+        self._closers.append(close)
+
+    def note_first_token(self) -> None:
+        self._first_token = time.monotonic()
+
+    def end(self) -> None:
+        """Free what the request held, and write its record."""
+        for close in reversed(self._closers):
+            close()
+        if self.outcome in LEFT:
+            self.status = GONE
+        write = log.debug if self.path in QUIET_PATHS else log.info
+        write("request", **self._record())
+
+    def _record(self) -> dict[str, object]:
+        record: dict[str, object] = {
+            "method": self.method,
+            "path": self.path,
+            "status": self.status,
+            "outcome": self.outcome,
+            "seconds": round(time.monotonic() - self._begun, 4),
+        }
+        if self.model:
+            record |= {
+                "model": self.model,
+                "prompt_tokens": self.prompt_tokens,
+                "completion_tokens": self.completion_tokens,
+            }
+        if self._first_token is not None:
+            record["first_token_seconds"] = round(self._first_token - self._begun, 4)
+        return record
+
+
+def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:
+    """The client's X-Request-Id where it is printable and short, else a new one."""
+    for name, value in headers:
+        if name == b"x-request-id":
+            given = value.decode("latin-1")
+            if GOOD_REQUEST_ID.fullmatch(given):
+                return given
+    return f"req_{uuid.uuid4().hex}"

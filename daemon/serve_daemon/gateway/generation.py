@@ -1,0 +1,108 @@
+"""The life of one accepted request, which outlives the engines that work on it.
+
+It holds the prompt and all output. When an engine goes away, what is there so far is given to the
+next one, which goes on as the lost one would have.
+"""
+
+from collections.abc import AsyncIterator
+
+import msgspec
+import structlog
+
+from serve_daemon.gateway.engines import Engine, EngineLost, Sequence
+from serve_daemon.gateway.errors import failed
+from serve_daemon.gateway.routes import RoutingTable
+from serve_daemon.gateway.waiting import IDLE_SECONDS, wait_for_engine
+from serve_daemon.wire.messages import Finish, Output, Submit
+
+log = structlog.get_logger()
+
+MAX_FAILURES = 3  # of engines in a row, without a token in between
+
+
+class Generation:
+    """One sequence, from its prompt to its end."""
+
+    def __init__(self, order: Submit, model: str, table: RoutingTable) -> None:
+        self.output: list[int] = []
+        self.cached_tokens = 0
+        self.finish: Finish | None = None
+        self._order = order
+        self._model = model
+        self._table = table
+        self._failures = 0
+        self._refused_by: set[str] = set()
+        self._sequence: Sequence | None = None
+
+    def close(self) -> None:
+        """Free the sequence in the engine that works on it, if one does."""
+        if self._sequence is not None:
+            self._sequence.close()
+            self._sequence = None
+
+    async def batches(self) -> AsyncIterator[list[int]]:
+        """New tokens, as they come; an empty list every second in which none came.
+
+        Raises `ApiError` when the request can't be finished.
+        """
+        while self.finish is None:
+            async for engine in wait_for_engine(self._table, self._model, self._refused_by):
+                if engine is None:
+                    yield []
+                else:
+                    async for tokens in self._run(engine):
+                        yield tokens
+            self._end_if_complete()
+
+    async def _run(self, engine: Engine) -> AsyncIterator[list[int]]:
+        self._sequence = engine.submit(self._rest())
+        try:
+            while self.finish is None:
+                outputs = await self._sequence.take(IDLE_SECONDS)
+                tokens = self._absorb(outputs, engine)
+                if tokens is None:
+                    return
+                yield tokens
+        except EngineLost:
+            self._count_failure("The engine of the model ended while it worked on this request.")
+        finally:
+            self.close()
+
+    def _rest(self) -> Submit:
+        """What is still to be generated."""
+        return msgspec.structs.replace(
+            self._order,
+            tokens=[*self._order.tokens, *self.output],
+            max_new_tokens=self._order.max_new_tokens - len(self.output),
+        )
+
+    def _absorb(self, outputs: list[Output], engine: Engine) -> list[int] | None:
+        """The tokens of `outputs`, or None if the engine has refused the sequence."""
+        new: list[int] = []
+        for output in outputs:
+            if output.finish is Finish.REFUSED:
+                self._refused_by.add(engine.address.engine_id)
+                self._count_failure(f"The engine refused the request: {output.error}.")
+                return None
+            if output.finish is Finish.ERROR:
+                raise failed(f"The engine failed on this request: {output.error}.")
+            new += output.tokens
+            self.cached_tokens = self.cached_tokens or output.cached_tokens
+            self.finish = output.finish
+        if new:
+            self.output += new
+            self._failures = 0
+        return new
+
+    def _count_failure(self, message: str) -> None:
+        self._failures += 1
+        if self._failures >= MAX_FAILURES:
+            raise failed(f"{message} It was tried {self._failures} times.")
+
+    def _end_if_complete(self) -> None:
+        """See the end that an engine had no more time to tell."""
+        if self.finish is None and self.output:
+            if self.output[-1] in self._order.stop_tokens:
+                self.finish = Finish.STOP
+            elif len(self.output) >= self._order.max_new_tokens:
+                self.finish = Finish.LENGTH

@@ -1,0 +1,55 @@
+"""GET /health and /ready, for probes and load balancers."""
+
+import falcon.asgi
+from msgspec import Struct
+
+from serve_daemon.gateway.frames import encode
+from serve_daemon.gateway.routes import RoutingTable
+from serve_daemon.wire.messages import Route
+
+
+class ModelState(Struct, frozen=True):
+    model: str
+    state: str
+    reason: str
+
+
+class Readiness(Struct, frozen=True):
+    """`status` is ready or not ready; `waiting_for` lists what is missing."""
+
+    status: str
+    waiting_for: list[ModelState]
+
+
+class Health:
+    """Answers as long as the gateway lives."""
+
+    async def on_get(self, _request: falcon.asgi.Request, response: falcon.asgi.Response) -> None:
+        response.data = b'{"status":"ok"}'
+
+
+class Ready:
+    """Whether every model that is to be loaded is ready; with `?model=NAME` whether that one is."""
+
+    def __init__(self, table: RoutingTable) -> None:
+        self._table = table
+
+    async def on_get(self, request: falcon.asgi.Request, response: falcon.asgi.Response) -> None:
+        name = request.get_param("model")
+        routes = self._table.routes if name is None else [self._table.find(name)]
+        waiting_for = [
+            ModelState(route.model, route.state, route.reason)
+            for route in routes
+            if not _is_ready(route) and (name is not None or _is_to_be_loaded(route))
+        ]
+        is_ready = self._table.is_known and not waiting_for
+        response.status = falcon.HTTP_200 if is_ready else falcon.HTTP_503
+        response.data = encode(Readiness("ready" if is_ready else "not ready", waiting_for))
+
+
+def _is_ready(route: Route) -> bool:
+    return bool(route.engines)
+
+
+def _is_to_be_loaded(route: Route) -> bool:
+    return route.state != "stopped"

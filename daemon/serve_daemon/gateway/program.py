@@ -1,0 +1,166 @@
+"""The gateway as a program: its link to the supervisor, from the first message to its end."""
+
+import argparse
+import asyncio
+import os
+import resource
+import signal
+import socket
+import sys
+
+import structlog
+import uvloop
+
+from serve_daemon.gateway.app import create_app
+from serve_daemon.gateway.chat_template import ChatTemplates
+from serve_daemon.gateway.completion import Models
+from serve_daemon.gateway.conditions import Conditions
+from serve_daemon.gateway.routes import RoutingTable
+from serve_daemon.gateway.server import InheritedServer
+from serve_daemon.gateway.tokenizer import TextModels
+from serve_daemon.wire.logs import configure_child_logging, set_level
+from serve_daemon.wire.messages import (
+    ConfigureGateway,
+    GatewayHeartbeat,
+    GatewayReady,
+    Routes,
+    RoutesApplied,
+    SetLogLevel,
+    StopAccepting,
+    SupervisorToGateway,
+)
+from serve_daemon.wire.transport import Peer, adopt
+
+log = structlog.get_logger()
+
+SPARE_DESCRIPTORS = 256  # beside those of clients: engines, link, libraries
+# A connection that the kernel has handed over becomes a request within this time.
+SETTLE_SECONDS = 0.5
+STOP_SECONDS = 1.0  # a half-sent body would make the server's stop wait for ever
+
+
+class Gateway:
+    """The whole program."""
+
+    def __init__(self) -> None:
+        loop = asyncio.get_running_loop()
+        self._models = Models(RoutingTable(), TextModels(), ChatTemplates())
+        self._configured: asyncio.Future[ConfigureGateway] = loop.create_future()
+        self._leave: asyncio.Future[float] = loop.create_future()
+        self._link: Peer[SupervisorToGateway] = Peer(
+            SupervisorToGateway, self._told, lambda _error: os._exit(1)
+        )
+
+    async def run(self, link: socket.socket, listening: list[socket.socket]) -> None:
+        """Serve until told to leave; the process ends with it."""
+        await adopt(self._link, link)
+        self._configuration = await self._configured
+        configure_child_logging(self._configuration.log_level)
+        self._conditions = Conditions(self._configuration.settings)
+        self._obey_signals()
+        servers = self._start_servers(listening)
+        self._link.send(GatewayReady())
+        beating = asyncio.ensure_future(self._beat())
+        await self._models.templates.load()
+        seconds = await self._leave
+        await self._drain(servers, seconds)
+        beating.cancel()
+
+    def _start_servers(self, listening: list[socket.socket]) -> list[InheritedServer]:
+        limit = self._conditions.settings.max_connections
+        raise_descriptor_limit(limit + SPARE_DESCRIPTORS)
+        app = create_app(self._models, self._conditions)
+        servers = [InheritedServer(app, each, limit) for each in listening]
+        for server in servers:
+            server.start()
+        return servers
+
+    # ------------------------------------------------------------ what the supervisor says
+
+    def _told(self, message: SupervisorToGateway) -> None:
+        match message:
+            case ConfigureGateway():
+                self._configure(message)
+            case Routes():
+                self._apply(message)
+            case StopAccepting(seconds=seconds):
+                self._begin_to_leave(seconds)
+            case SetLogLevel(level=level):
+                set_level(level)
+
+    def _configure(self, message: ConfigureGateway) -> None:
+        if not self._configured.done():
+            self._configured.set_result(message)
+            return
+        self._configuration = message
+        self._conditions.settings = message.settings
+        set_level(message.log_level)
+
+    def _apply(self, message: Routes) -> None:
+        engines = [address for route in message.routes for address in route.engines]
+        self._models.texts.apply({address.ready.artefacts for address in engines})
+        self._models.table.apply(message)
+        self._link.send(RoutesApplied(message.version))
+
+    async def _beat(self) -> None:
+        while True:
+            conditions = self._conditions
+            counts = (conditions.open_requests, conditions.requests, conditions.failures)
+            self._link.send(GatewayHeartbeat(*counts))
+            await asyncio.sleep(self._configuration.heartbeat_seconds)
+
+    # ------------------------------------------------------------ the end
+
+    def _obey_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGTERM, self._terminate)
+        # A terminal sends it to the whole group; the supervisor tells its children what to do.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+    def _terminate(self) -> None:
+        self._begin_to_leave(self._conditions.settings.drain_timeout)
+
+    def _begin_to_leave(self, seconds: float) -> None:
+        if not self._leave.done():
+            self._leave.set_result(seconds)
+
+    async def _drain(self, servers: list[InheritedServer], seconds: float) -> None:
+        """Lose no request: whoever else has the sockets accepts, and open requests end here."""
+        log.info("gateway leaves", open_requests=self._conditions.open_requests, seconds=seconds)
+        self._conditions.leaving = True
+        for server in servers:
+            server.accept_no_more()
+        settled = asyncio.ensure_future(asyncio.sleep(SETTLE_SECONDS))
+        try:
+            async with asyncio.timeout(seconds):
+                await settled
+                await self._conditions.wait_until_idle()
+        except TimeoutError:
+            log.warning("requests are cut", open_requests=self._conditions.open_requests)
+        stopping = [asyncio.ensure_future(server.end()) for server in servers]
+        await asyncio.wait(stopping, timeout=STOP_SECONDS)
+
+
+def raise_descriptor_limit(wanted: int) -> None:
+    """Let the process have so many open files, as far as it may."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
+    if limit > soft:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+
+
+def main() -> None:
+    """Parse the command line, and be the gateway."""
+    parser = argparse.ArgumentParser(prog="serve_daemon.gateway", description=__doc__)
+    parser.add_argument("--link-fd", type=int, required=True)
+    parser.add_argument("--listen-fd", type=int, required=True, action="append")
+    options = parser.parse_args()
+    link = socket.socket(fileno=options.link_fd)
+    listening = [socket.socket(fileno=number) for number in options.listen_fd]
+
+    async def run() -> None:
+        await Gateway().run(link, listening)
+        sys.stderr.flush()
+        os._exit(0)  # the interpreter's own end would wait for threads, and may abort in Granian
+
+    uvloop.run(run())

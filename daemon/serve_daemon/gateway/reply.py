@@ -1,0 +1,69 @@
+"""How a completion goes out, alike for all endpoints: streamed, or whole."""
+
+from collections.abc import AsyncIterator, Iterable
+from typing import Protocol
+
+import falcon
+import falcon.asgi
+from falcon.asgi import SSEvent
+
+from serve_daemon.api.errors import ErrorBody
+from serve_daemon.gateway.completion import Completion
+from serve_daemon.gateway.errors import as_api_error
+from serve_daemon.gateway.exchange import Exchange
+from serve_daemon.gateway.frames import DONE, WAITING
+
+
+class Answer(Protocol):
+    """An endpoint's words for a completion."""
+
+    def begin(self) -> Iterable[SSEvent]:
+        """The events before the first text."""
+
+    def delta(self, text: str) -> SSEvent:
+        """The event for a piece of text."""
+
+    def end(self) -> Iterable[SSEvent]:
+        """The events after the last text."""
+
+    def fail(self, error: ErrorBody) -> Iterable[SSEvent]:
+        """The events that end a stream which can't go on."""
+
+    def whole(self, text: str) -> bytes:
+        """The reply without streaming."""
+
+
+async def stream(
+    completion: Completion, answer: Answer, exchange: Exchange
+) -> AsyncIterator[SSEvent]:
+    """The events of a reply; an error after its begin is one of them, since the status is out."""
+    try:
+        has_begun = False
+        async for text in completion.pieces():
+            if completion.is_prepared and not has_begun:
+                has_begun = True
+                for event in answer.begin():
+                    yield event
+            yield answer.delta(text) if text else WAITING
+        for event in answer.end():
+            yield event
+    except Exception as error:  # noqa: BLE001 - it is told to the client, and logged there
+        problem = as_api_error(error, exchange.request_id)
+        exchange.status, exchange.outcome = problem.status, "failed in its stream"
+        for event in answer.fail(problem.body):
+            yield event
+    yield DONE
+
+
+async def whole(completion: Completion, answer: Answer) -> bytes:
+    """The reply in one piece."""
+    pieces = [text async for text in completion.pieces()]
+    return answer.whole("".join(pieces))
+
+
+def require_json(request: falcon.asgi.Request) -> None:
+    """Raise for a body that says that it is something else."""
+    kind = (request.content_type or falcon.MEDIA_JSON).partition(";")[0].strip().lower()
+    if kind != falcon.MEDIA_JSON:
+        message = f"Unsupported content type '{kind}': send 'Content-Type: application/json'."
+        raise falcon.HTTPUnsupportedMediaType(description=message)

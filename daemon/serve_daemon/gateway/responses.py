@@ -1,0 +1,28 @@
+"""POST /v1/responses."""
+
+import falcon.asgi
+
+from serve_daemon.api.responses import read_responses_request
+from serve_daemon.gateway.completion import Completion, Models
+from serve_daemon.gateway.exchange import Exchange
+from serve_daemon.gateway.reply import require_json, stream, whole
+from serve_daemon.gateway.response_events import ResponseAnswer
+
+
+class Responses:
+    """The endpoint."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+
+    async def on_post(self, request: falcon.asgi.Request, response: falcon.asgi.Response) -> None:
+        require_json(request)
+        exchange: Exchange = request.scope["serve.exchange"]
+        wanted = read_responses_request(exchange.body)
+        completion = Completion(wanted, exchange, self._models)
+        answer = ResponseAnswer(wanted, completion)
+        if wanted.stream:
+            await completion.begin()
+            response.sse = stream(completion, answer, exchange)
+        else:
+            response.data = await whole(completion, answer)

@@ -1,0 +1,59 @@
+"""Granian on a listening socket that somebody else has opened."""
+
+import asyncio
+import os
+import socket
+from typing import Any
+
+from granian import _granian
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+BACKLOG = 1024
+# Granian's own buffer for each connection; a small one shows early that a client stops reading.
+BUFFER_BYTES = 32 * 1024
+
+
+class InheritedServer(Server):  # type: ignore[misc] # Granian is not typed
+    """Granian's embedded server, in this loop, accepting on `listening`."""
+
+    def __init__(self, application: Any, listening: socket.socket, max_connections: int) -> None:
+        super().__init__(
+            application,
+            interface=Interfaces.ASGINL,
+            http=HTTPModes.http1,
+            websockets=False,
+            backlog=BACKLOG,
+            backpressure=max_connections,
+            http1_settings=HTTP1Settings(max_buffer_size=BUFFER_BYTES),
+            log_enabled=False,
+        )
+        self._listening = listening
+
+    def start(self) -> None:
+        self._serving = asyncio.ensure_future(self.serve())
+
+    async def end(self) -> None:
+        """Close idle connections, and wait for the others to end."""
+        self.stop()
+        await self._serving
+
+    def _init_shared_socket(self) -> None:
+        """Adopt the socket; Granian itself can only open one."""
+        is_unix = self._listening.family == socket.AF_UNIX
+        self._sfd = self._listening.fileno()
+        self._ssp = None
+        self._shd = _granian.SocketHolder(self._sfd, is_unix, BACKLOG)  # type: ignore[call-arg]
+
+    def accept_no_more(self) -> None:
+        """Leave new connections to whoever else has the socket, without closing it.
+
+        Granian goes on accepting on its file descriptor; so that becomes another socket, on which
+        nobody ever connects.
+        """
+        with socket.socket(self._listening.family, socket.SOCK_STREAM) as dead:
+            dead.bind("" if dead.family == socket.AF_UNIX else ("", 0))
+            dead.listen(1)
+            dead.setblocking(False)
+            os.dup2(dead.fileno(), self._listening.fileno(), inheritable=False)

@@ -1,0 +1,121 @@
+"""What the gateway reads of a model: its tokenizer, its chat template, its defaults."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+from tokenizers import Tokenizer
+
+from serve_daemon.gateway.errors import failed
+
+
+class Defaults(Struct, frozen=True):
+    """How the model's makers want it sampled, else as OpenAI's API does."""
+
+    temperature: float = 1.0
+    top_p: float = 1.0
+    top_k: int = 0
+
+
+class TextModel(Struct, frozen=True):
+    """The text side of one model."""
+
+    tokenizer: Tokenizer
+    chat_template: str  # "" where the model has none
+    variables: dict[str, str]  # special tokens that chat templates name
+    defaults: Defaults
+
+
+class TextModels:
+    """Those of all routed models, read once for each artefact directory."""
+
+    def __init__(self) -> None:
+        self._models: dict[str, asyncio.Future[TextModel]] = {}
+
+    def apply(self, directories: set[str]) -> None:
+        """Read the new ones ahead of the first request, forget those that are gone."""
+        for directory in self._models.keys() - directories:
+            del self._models[directory]
+        for directory in directories:
+            self._begin(directory)
+
+    async def get(self, directory: str) -> TextModel:
+        """The text side of an engine with these artefacts.
+
+        Raises `ApiError` 500 where it can't be read.
+        """
+        try:
+            return await asyncio.shield(self._begin(directory))
+        except (OSError, ValueError) as error:
+            del self._models[directory]
+            raise failed(f"The model's tokenizer can't be read: {error}") from error
+
+    def _begin(self, directory: str) -> asyncio.Future[TextModel]:
+        if directory not in self._models:
+            loop = asyncio.get_running_loop()
+            reading = loop.run_in_executor(None, read_text_model, Path(directory))
+            reading.add_done_callback(_mark_retrieved)
+            self._models[directory] = reading
+        return self._models[directory]
+
+
+def _mark_retrieved(reading: asyncio.Future[TextModel]) -> None:
+    """Keep asyncio from complaining where nobody asked; `get` raises for whoever does."""
+    if not reading.cancelled():
+        reading.exception()
+
+
+def read_text_model(directory: Path) -> TextModel:
+    """Read the artefacts of an engine.
+
+    Raises `OSError` or `ValueError`.
+    """
+    template = directory / "chat_template.jinja"
+    configuration = _read_json(directory / "tokenizer_config.json")
+    return TextModel(
+        tokenizer=_read_tokenizer(directory / "tokenizer.json"),
+        chat_template=template.read_text() if template.exists() else "",
+        variables=special_tokens(configuration),
+        defaults=read_defaults(_read_json(directory / "generation_config.json")),
+    )
+
+
+def _read_tokenizer(path: Path) -> Tokenizer:
+    text = path.read_text()
+    try:
+        tokenizer = Tokenizer.from_str(text)
+    except Exception as error:  # tokenizers raises no narrower type
+        raise ValueError(f"{path}: {error}") from error
+    tokenizer.no_truncation()
+    tokenizer.no_padding()
+    return tokenizer
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    if not path.exists():
+        return {}
+    return msgspec.json.decode(path.read_bytes(), type=dict[str, Any])
+
+
+def special_tokens(configuration: dict[str, Any]) -> dict[str, str]:
+    """bos_token, eos_token and the like, which are strings or objects with a content."""
+    tokens: dict[str, str] = {}
+    for name, value in configuration.items():
+        text = value.get("content") if isinstance(value, dict) else value
+        if name.endswith("_token") and isinstance(text, str):
+            tokens[name] = text
+    return tokens
+
+
+def read_defaults(configuration: dict[str, Any]) -> Defaults:
+    """The sampling that generation_config.json asks for."""
+    given = {
+        name: value
+        for name in ("temperature", "top_p", "top_k")
+        if (value := configuration.get(name)) is not None
+    }
+    if configuration.get("do_sample") is False:
+        given["temperature"] = 0.0
+    return msgspec.convert(given, Defaults)

@@ -1,0 +1,237 @@
+"""The supervisor's end of the links, played by a test: it starts real gateways and fake engines."""
+
+import asyncio
+import itertools
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, Self
+
+import msgspec
+
+from serve_daemon.wire.messages import (
+    Configure,
+    ConfigureGateway,
+    EngineAddress,
+    EngineHeartbeat,
+    EngineReady,
+    EngineSpec,
+    EngineToSupervisor,
+    GatewayHeartbeat,
+    GatewayReady,
+    GatewaySettings,
+    GatewayToSupervisor,
+    Route,
+    Routes,
+    RoutesApplied,
+)
+from serve_daemon.wire.transport import Peer, adopt
+
+FAKE_PYTHON = str(Path(__file__).with_name("python"))
+HEARTBEAT_SECONDS = 0.05
+PATIENCE_SECONDS = 20.0
+
+
+class Child:
+    """A process with a link, and everything that it has said on it."""
+
+    def __init__(self, kind: Any) -> None:
+        self.said: list[Any] = []
+        self.lines: list[str] = []
+        self._news = asyncio.Event()
+        self.peer: Peer[Any] = Peer(kind, self._on_message, lambda _error: self._tell())
+
+    async def start(self, command: list[str], passed: list[socket.socket]) -> Self:
+        ours, theirs = socket.socketpair()
+        await adopt(self.peer, ours)
+        fds = [theirs.fileno(), *(each.fileno() for each in passed)]
+        names = ["--link-fd"] + ["--listen-fd"] * len(passed)
+        arguments = [word for pair in zip(names, map(str, fds), strict=True) for word in pair]
+        self.process = await asyncio.create_subprocess_exec(
+            *command,
+            *arguments,
+            pass_fds=fds,
+            stderr=asyncio.subprocess.PIPE,
+            env={**os.environ, "SERVE_TEST_PYTHON": sys.executable},
+        )
+        theirs.close()
+        self._reading = asyncio.ensure_future(self._read_lines())
+        return self
+
+    async def _read_lines(self) -> None:
+        assert self.process.stderr is not None
+        async for line in self.process.stderr:
+            self.lines.append(line.decode().rstrip("\n"))
+            self._tell()
+
+    def _on_message(self, message: Any) -> None:
+        self.said.append(message)
+        self._tell()
+
+    def _tell(self) -> None:
+        self._news.set()
+        self._news = asyncio.Event()
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Return when what was said, or written, fulfils `condition`."""
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            while not condition():
+                await self._news.wait()
+
+    async def until_said(self, kind: type) -> Any:
+        await self.until(lambda: any(isinstance(message, kind) for message in self.said))
+        return self.last(kind)
+
+    def last(self, kind: type) -> Any:
+        return next(message for message in reversed(self.said) if isinstance(message, kind))
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """What it has logged."""
+        return [msgspec.json.decode(line) for line in self.lines if line.startswith("{")]
+
+    def kill(self, number: int = signal.SIGKILL) -> None:
+        self.process.send_signal(number)
+
+    async def end(self) -> None:
+        if self.process.returncode is None:
+            self.kill()
+        await self.process.wait()
+        await self._reading
+        self.peer.close()
+
+
+class EngineChild(Child):
+    """A fake engine, ready."""
+
+    def __init__(self, engine_id: str, path: Path) -> None:
+        super().__init__(EngineToSupervisor)
+        self.engine_id = engine_id
+        self.path = path
+
+    @property
+    def address(self) -> EngineAddress:
+        return EngineAddress(self.engine_id, str(self.path), self.last(EngineReady))
+
+    @property
+    def sequences(self) -> int:
+        """How many it has in work, as of its last heartbeat."""
+        beat: EngineHeartbeat = self.last(EngineHeartbeat)
+        return beat.running + beat.waiting
+
+    async def until_sequences(self, count: int) -> None:
+        await self.until(lambda: self.sequences == count)
+
+
+class FakeSupervisor:
+    """Starts one gateway, any number of engines, and tells the gateway of them."""
+
+    def __init__(self, directory: Path, settings: GatewaySettings) -> None:
+        self.directory = directory
+        self.settings = settings
+        self.engines: dict[str, EngineChild] = {}
+        self.gateways: list[Child] = []
+        self._ids = (f"e{number}" for number in itertools.count(1))
+        self._versions = itertools.count(1)
+        self._routes: list[Route] = []
+        self.listening = self._listen()
+
+    def _listen(self) -> socket.socket:
+        listening = socket.create_server(("127.0.0.1", 0), backlog=1024)
+        # Small, so that the kernel does not hide for long that a client stops reading.
+        listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16 * 1024)
+        listening.setblocking(False)
+        return listening
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.listening.getsockname()[1]}"
+
+    @property
+    def gateway(self) -> Child:
+        return self.gateways[-1]
+
+    async def start_gateway(self, *, log_level: str = "info") -> Child:
+        gateway = Child(GatewayToSupervisor)
+        self.gateways.append(gateway)
+        command = [sys.executable, "-m", "serve_daemon.gateway"]
+        await gateway.start(command, [self.listening])
+        gateway.peer.send(ConfigureGateway(self.settings, HEARTBEAT_SECONDS, log_level))
+        await gateway.until_said(GatewayReady)
+        await self.publish()
+        return gateway
+
+    async def start_engine(self, source: str, *, model: str = "m", **spec: Any) -> EngineChild:
+        """Start a fake engine, and return when it is ready; the gateway is not told."""
+        engine = await self.begin_engine(source, model=model, **spec)
+        await engine.until_said(EngineReady)
+        return engine
+
+    async def begin_engine(self, source: str, *, model: str = "m", **spec: Any) -> EngineChild:
+        engine_id = next(self._ids)
+        engine = EngineChild(engine_id, self.directory / f"{engine_id}.sock")
+        with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
+            listening.bind(str(engine.path))
+            listening.listen()
+            command = [FAKE_PYTHON, "-m", "serve_daemon.engine", "--model", model]
+            await engine.start(command, [listening])
+        engine.peer.send(
+            Configure(
+                engine_id=engine_id,
+                spec=EngineSpec(model=model, source=source, **spec),
+                cache_directory=str(self.directory),
+                threads=1,
+                heartbeat_seconds=HEARTBEAT_SECONDS,
+                log_level="info",
+            )
+        )
+        self.engines[engine_id] = engine
+        return engine
+
+    async def serve(self, source: str = "fake:", *, model: str = "m", **spec: Any) -> EngineChild:
+        """Start a fake engine and have the gateway route to it alone."""
+        engine = await self.start_engine(source, model=model, **spec)
+        await self.route(model, engine)
+        return engine
+
+    async def route(self, model: str, *engines: EngineChild, **fields: Any) -> None:
+        """Publish the route of one model, beside those of the others."""
+        known: dict[str, Any] = {
+            "aliases": [f"{model}-alias"],
+            "state": "ready" if engines else "starting",
+            "reason": "",
+            "can_wait": True,
+            "queue_timeout": 10.0,
+            "max_queue": 64,
+            "created": int(time.time()),
+        }
+        addresses = [engine.address for engine in engines]
+        route = Route(model=model, engines=addresses, **(known | fields))
+        self._routes = [each for each in self._routes if each.model != model] + [route]
+        await self.publish()
+
+    async def publish(self) -> None:
+        """Send the routing table to every gateway, and return when it is applied."""
+        version = next(self._versions)
+        for gateway in self.gateways:
+            if gateway.process.returncode is None:
+                gateway.peer.send(Routes(version, self._routes))
+                await gateway.until(partial(_has_said, gateway, RoutesApplied(version)))
+
+    async def until_idle(self) -> None:
+        """Return when the gateway says that no request is open."""
+        await self.gateway.until(lambda: self.gateway.last(GatewayHeartbeat).open_requests == 0)
+
+    async def end(self) -> None:
+        for child in [*self.gateways, *self.engines.values()]:
+            await child.end()
+        self.listening.close()
+
+
+def _has_said(child: Child, message: Any) -> bool:
+    return message in child.said
