@@ -81,8 +81,8 @@ BROKEN = [
     (
         "models.a.restart_delay_max = 0.1",
         (
-            "1:30: models.a.restart_delay_max: the first delay of 0.5 s exceeds restart_delay_max of"
-            " 0.1 s, lower it or raise restart_delay_max"
+            "1:30: models.a.restart_delay_max: the first delay of 0.5 s exceeds restart_delay_max"
+            " of 0.1 s, lower it or raise restart_delay_max"
         ),
     ),
 ]
@@ -139,8 +139,8 @@ def test_what_breaks_no_rule_is_left_alone(text: str) -> None:
             (
                 "models.a.attn_implementation",
                 (
-                    '"flash_attention_2" does not work here (flash-attn is not installed), use one of'
-                    " eager, sdpa"
+                    '"flash_attention_2" does not work here (flash-attn is not installed), use one'
+                    " of eager, sdpa"
                 ),
             ),
         ),
