@@ -3,6 +3,7 @@
 import os
 import socket
 import time
+from array import array
 from collections.abc import Mapping, Sequence
 
 
@@ -58,8 +59,11 @@ class Notifier:
     def _send(self, message: str, descriptors: Sequence[int] = ()) -> None:
         if self._socket is None:
             return
+        # Not socket.send_fds(): before Python 3.13 it drops the address.
+        rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))
+        passed = [rights] if descriptors else []
         try:
-            socket.send_fds(self._socket, [message.encode()], list(descriptors), 0, self._address)
+            self._socket.sendmsg([message.encode()], passed, 0, self._address)
         except OSError:
             return
 
