@@ -56,7 +56,6 @@ class Owner(Protocol):
     """Who is told what becomes of an instance."""
 
     def on_ready(self, instance: "Instance") -> None: ...
-    def on_progress(self, instance: "Instance") -> None: ...
     def on_exit(self, instance: "Instance", ended: Exit) -> None: ...
 
 
@@ -111,7 +110,7 @@ class Instance:
             case Failing():
                 self._failing = message
             case _:
-                pass  # said too late: the instance is leaving
+                pass  # ready too late, while it leaves, or not for us: a sign of life all the same
 
     def on_line(self, line: str) -> None:
         self.lines.append(line)
@@ -131,7 +130,6 @@ class Instance:
         self.progress = progress
         if advanced and self._timer is not None and self.phase is Phase.STARTING:
             self._limit(self._start_seconds, self._time_out_start)
-        self._owner.on_progress(self)
 
     # ------------------------------------------------------------ what is done to it
 

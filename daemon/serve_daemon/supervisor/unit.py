@@ -48,13 +48,13 @@ class Unit:
 
     def start(self, reason: str) -> int:
         """Run, if it doesn't, whatever it was that kept it. Returns the generation to wait for."""
+        wanted = self.generation
         if self.state not in (State.STARTING, State.READY):
             self.crashes.forget()
-            self._failed.pop(self.generation, None)
             self._cancel_retry()
             self._move(Event.START, reason)
             self._converge()
-        return self.generation
+        return wanted
 
     def stop(self, reason: str) -> None:
         """Finish what is open and run no more, until `start`."""
@@ -65,10 +65,10 @@ class Unit:
         self._move(Event.DRAIN, reason)
         if self.coming is not None:
             self._abandon(self.coming)
-        if self.serving is not None:
-            self._release(self.serving)
-            self.serving = None
-        self._note_if_all_left(reason)
+        serving, self.serving = self.serving, None
+        if serving is not None:
+            self._release(serving)
+        self._note_if_all_left()
 
     def stop_now(self, reason: str) -> None:
         """Leave at once; what is open is lost."""
@@ -85,18 +85,20 @@ class Unit:
         """
         if spec == self.spec and not force:
             return self.generation
+        self.crashes.forget()
         self.spec = spec
         if self.serving is not None and self.serving.spec == spec and not force:
             self.generation = self.serving.generation
         else:
             self._newest_generation += 1
             self.generation = self._newest_generation
+        wanted = self.generation  # what can't even be spawned is gone from here at once
         self._journal.noted(self, reason)
         if self.state is State.BACKOFF:
             self._cancel_retry()
             self._move(Event.RETRY, reason)
         self._converge()
-        return self.generation
+        return wanted
 
     def check(self) -> None:
         """Look after signs of life."""
@@ -141,14 +143,11 @@ class Unit:
             self._release(before)
         self.changes.notify()
 
-    def on_progress(self, instance: Instance) -> None:
-        if instance is self.coming:
-            self.changes.notify()
-
     def on_exit(self, instance: Instance, ended: Exit) -> None:
         if instance in self.leaving:
             self.leaving.discard(instance)
-            self._note_if_all_left(self.reason)
+            self._journal.noted(self, f"{instance.identity} has left")
+            self._note_if_all_left()
             self._converge()
         elif instance is self.serving:
             self.serving = None
@@ -233,9 +232,9 @@ class Unit:
         self.leaving.add(instance)
         self._program.release(instance, self.settings.limits)
 
-    def _note_if_all_left(self, reason: str) -> None:
+    def _note_if_all_left(self) -> None:
         if self.state in (State.DRAINING, State.STOPPING) and not self.leaving:
-            self._move(Event.EXITED, reason)
+            self._move(Event.EXITED, self.reason)
 
     def _cancel_retry(self) -> None:
         self.retry_at = None
