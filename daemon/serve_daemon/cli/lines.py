@@ -18,10 +18,11 @@ def record_line(record: Document) -> str:
     """A log record: when, how bad, of which model, what, and what is bound to it."""
     level = str(record.get("level", "info"))
     model = record.get("model")
+    moment = _local_time(record.get("timestamp"))
     said = {"timestamp", "level", "model", "event", "exception"}
-    bound = [f"{key}={value}" for key, value in record.items() if key not in said]
+    bound = [f"{key}={_value(value)}" for key, value in record.items() if key not in said]
     parts = [
-        click.style(_local_time(record.get("timestamp")), dim=True),
+        click.style(moment, dim=True) if moment else "",
         click.style(f"{level:<7}", fg=LEVEL_COLOURS.get(level)),
         click.style(f"{model}:", bold=True) if model else "",
         str(record.get("event", "")),
@@ -57,12 +58,18 @@ def changes_lines(changes: list[Document]) -> Iterator[str]:
         action, outcome = change["action"], change["outcome"]
         parts = [
             f"{change['subject']:<{width}}",
-            click.style(f"{action:<7}", fg=ACTION_COLOURS.get(action)),
+            click.style(action, fg=ACTION_COLOURS.get(action)) + " " * (7 - len(action)),
             click.style(outcome, fg=OUTCOME_COLOURS.get(outcome)),
             f"({', '.join(change['keys'])})" if change["keys"] else "",
             change["reason"],
         ]
         yield "  ".join(part for part in parts if part).rstrip()
+
+
+def _value(value: object) -> str:
+    """As it is, but where its end would not be seen in quotes."""
+    text = str(value)
+    return text if text and " " not in text else repr(text)
 
 
 def _local_time(timestamp: object) -> str:

@@ -20,10 +20,10 @@ ARGUMENT_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
 
 
 def complete_model(
-    _context: click.Context, _parameter: click.Parameter, incomplete: str
+    context: click.Context, _parameter: click.Parameter, incomplete: str
 ) -> list[CompletionItem]:
     """The names of models that begin so; none where no daemon answers."""
-    with contextlib.suppress(Unreachable, ControlError):
+    with context.scope(), contextlib.suppress(Unreachable, ControlError):
         models = call("Status")["models"]
         names = [model["name"] for model in models if model["name"].startswith(incomplete)]
         return [CompletionItem(name) for name in names]

@@ -32,7 +32,7 @@ Document = dict[str, Any]
 def overview(document: Document, now: float) -> Iterator[str]:
     """The whole daemon."""
     yield _daemon_line(document["daemon"], now)
-    yield _gateway_line(document["gateway"])
+    yield from _gateway_lines(document["gateway"])
     yield ""
     models = document["models"]
     if not models:
@@ -45,7 +45,7 @@ def overview(document: Document, now: float) -> Iterator[str]:
     for model, row in zip(models, rows, strict=True):
         yield f"{_dot(model['state'])} {_aligned(row, widths)}".rstrip()
         if remark := _remark(model):
-            yield click.style(_clipped(f"    {remark}", WIDTH), dim=True)
+            yield _remark_line(remark)
 
 
 def detail(model: Document, now: float) -> Iterator[str]:
@@ -93,10 +93,10 @@ def _daemon_line(daemon: Document, now: float) -> str:
         f"last reload {daemon['last_reload']}" if daemon["last_reload"] else "",
     ]
     told = f"serve-daemon {daemon['version']} - {daemon['state']}, {daemon['config']}"
-    return f"{_dot(daemon['state'])} {told} ({', '.join(fact for fact in facts if fact)})"
+    return _headline(daemon["state"], told, facts)
 
 
-def _gateway_line(gateway: Document) -> str:
+def _gateway_lines(gateway: Document) -> Iterator[str]:
     addresses = ", ".join(gateway["listen"]) or "no address"
     facts = [
         f"PID {gateway['pid']}" if gateway["pid"] else "",
@@ -106,9 +106,15 @@ def _gateway_line(gateway: Document) -> str:
         f"{gateway['restarts']} restarts" if gateway["restarts"] else "",
     ]
     told = f"gateway - {gateway['state']} on {addresses}"
+    yield _headline(gateway["state"], told, facts)
     if gateway["state"] != "ready" and gateway["reason"]:
-        told += f": {gateway['reason']}"
-    return f"{_dot(gateway['state'])} {told} ({', '.join(fact for fact in facts if fact)})"
+        yield _remark_line(gateway["reason"])
+
+
+def _headline(state: str, told: str, facts: list[str]) -> str:
+    known = ", ".join(fact for fact in facts if fact)
+    room = WIDTH - len(f"●  ({known})")
+    return f"{_dot(state)} {_clipped(told, room)} ({known})"
 
 
 def _row(model: Document, now: float) -> tuple[str, ...]:
@@ -127,12 +133,16 @@ def _row(model: Document, now: float) -> tuple[str, ...]:
 
 def _remark(model: Document) -> str:
     """What is to be known about a model that does not simply serve."""
-    coming = [replica["progress"] for replica in model["replicas"] if replica["progress"]]
+    coming = [progress for replica in model["replicas"] if (progress := _progress(replica))]
     if model["state"] == "ready":
         leaving = any(replica["role"] != "serving" for replica in model["replicas"])
         return " ".join(["a new engine takes over", *coming]) if leaving else ""
     retry = "" if model["retry_in"] is None else f"next try in {timespan(model['retry_in'])}"
     return "; ".join(part for part in (model["reason"], *coming, retry) if part)
+
+
+def _remark_line(remark: str) -> str:
+    return click.style(_clipped(f"    {remark}", WIDTH), dim=True)
 
 
 def _facts(model: Document) -> dict[str, str]:
@@ -160,10 +170,14 @@ def _facts(model: Document) -> dict[str, str]:
 
 
 def _replica(replica: Document) -> str:
-    doing = f", {replica['progress']}" if replica["progress"] else ""
+    doing = f", {_progress(replica)}" if _progress(replica) else ""
     pid = f"PID {replica['pid']}, " if replica["pid"] else ""
     told = f"{replica['phase']}, {replica['role']}, up {timespan(replica['uptime'])}{doing}"
     return f"{replica['id']} ({pid}{told})"
+
+
+def _progress(replica: Document) -> str:
+    return str(replica["progress"]) if replica["phase"] == "starting" else ""
 
 
 def _aligned(cells: tuple[str, ...], widths: list[int]) -> str:

@@ -1,0 +1,29 @@
+"""servectl against a daemon that is only its control socket."""
+
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from click.testing import CliRunner, Result
+
+from cli.fake_daemon import FakeDaemon
+from serve_daemon.cli.servectl import main
+
+
+@pytest.fixture
+def daemon(tmp_path: Path) -> Iterator[FakeDaemon]:
+    fake = FakeDaemon(tmp_path / "control.sock")
+    with fake.running():
+        yield fake
+
+
+@pytest.fixture
+def servectl(tmp_path: Path) -> Callable[..., Result]:
+    """Runs servectl against the fake daemon's socket."""
+
+    def run(*arguments: str, **settings: Any) -> Result:
+        socket = str(tmp_path / "control.sock")
+        return CliRunner().invoke(main, ["--socket", socket, *arguments], **settings)
+
+    return run

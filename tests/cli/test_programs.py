@@ -1,0 +1,75 @@
+"""servectl as a program: its status, and what it brings into memory."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from cli.documents import model, status
+from cli.fake_daemon import FakeDaemon
+from serve_daemon.cli import connection
+from serve_daemon.config import directories
+
+HEAVY = {
+    *("asyncio", "httpx", "msgspec", "pydantic", "pydantic_settings", "structlog", "tomli_w"),
+    *("transformers", "torch", "falcon", "granian"),
+}
+SERVECTL = str(Path(sys.executable).with_name("servectl"))
+
+
+def test_status_brings_nothing_heavy(daemon: FakeDaemon) -> None:
+    """A command that people type again and again must start fast."""
+    daemon.answers["Status"] = [status(model())]
+    code = (
+        "import sys\n"
+        "from serve_daemon.cli.servectl import main\n"
+        "try: main()\n"
+        f"finally: print('heavy:', *sorted(set(sys.modules) & {HEAVY!r}))\n"
+    )
+    command = [sys.executable, "-c", code, "--socket", str(daemon.path), "status"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert "● smollm2" in done.stdout
+    assert done.stdout.splitlines()[-1] == "heavy:"
+
+
+def test_the_socket_is_taken_from_the_environment(daemon: FakeDaemon) -> None:
+    """A shell can be set to one daemon."""
+    daemon.answers["Shutdown"] = [{}]
+    environment = os.environ | {"SERVECTL_SOCKET": str(daemon.path)}
+    done = subprocess.run([SERVECTL, "shutdown"], env=environment, check=False)
+    assert done.returncode == 0
+
+
+def test_no_daemon_is_status_3(tmp_path: Path) -> None:
+    """The program's status is the command's."""
+    command = [SERVECTL, "--socket", str(tmp_path / "absent"), "status"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 3
+    assert "Traceback" not in done.stderr
+
+
+def test_the_socket_is_that_of_the_runtime_directory(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The daemon's rule and servectl's are one."""
+    monkeypatch.setenv("RUNTIME_DIRECTORY", str(tmp_path))
+    monkeypatch.setattr(directories, "SYSTEM_RUNTIME_DIRECTORY", tmp_path / "absent")
+    assert connection.default_socket() == tmp_path / "control.sock"
+
+
+def test_the_systems_daemon_is_found_from_a_login_session(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Who has a runtime directory of their own, but no daemon, means the system's."""
+    system, own = tmp_path / "system", tmp_path / "own"
+    for directory in (system, own / "serve-daemon"):
+        directory.mkdir(parents=True)
+    monkeypatch.delenv("RUNTIME_DIRECTORY", raising=False)
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(own))
+    monkeypatch.setattr(directories, "SYSTEM_RUNTIME_DIRECTORY", system)
+    (system / "control.sock").touch()
+    assert connection.default_socket() == system / "control.sock"
+    (own / "serve-daemon" / "control.sock").touch()
+    assert connection.default_socket() == own / "serve-daemon" / "control.sock"
