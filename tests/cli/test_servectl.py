@@ -259,4 +259,4 @@ def test_completion_without_a_daemon_is_empty(servectl: Servectl) -> None:
     environment = {"_SERVECTL_COMPLETE": "bash_complete", "SERVECTL_SOCKET": "/nonexistent"}
     environment |= {"COMP_WORDS": "servectl stop sm", "COMP_CWORD": "2"}
     result = servectl(env=environment, prog_name="servectl")
-    assert (result.output, result.stderr) == ("", "")
+    assert (result.output.strip(), result.stderr) == ("", "")

@@ -59,7 +59,7 @@ def changes_lines(changes: list[Document]) -> Iterator[str]:
         parts = [
             f"{change['subject']:<{width}}",
             click.style(action, fg=ACTION_COLOURS.get(action)) + " " * (7 - len(action)),
-            click.style(outcome, fg=OUTCOME_COLOURS.get(outcome)),
+            click.style(outcome, fg=OUTCOME_COLOURS.get(outcome)) if outcome else "",
             f"({', '.join(change['keys'])})" if change["keys"] else "",
             change["reason"],
         ]
