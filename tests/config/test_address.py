@@ -30,6 +30,7 @@ def test_an_address_is_read(text: str, address: Address) -> None:
         ("[::1]", "is no address"),
         ("http://host:80", "is no address"),
         ("host:80 ", "is no address"),
+        ("*:80", "is no address"),
         ("host:65536", "port 65536 does not exist"),
         ("unix:serve.sock", "is a relative path"),
         ("unix:", "is a relative path"),

@@ -60,6 +60,13 @@ def test_a_digest_follows_the_content(write: Write) -> None:
     assert list(digests(main)) == [str(main.with_name("serve.toml.d") / "b.toml")]
 
 
+def test_a_byte_order_mark_is_no_part_of_the_text(main: Path) -> None:
+    """Some editors write one."""
+    main.write_bytes("\ufeffa = 1".encode())
+    files, _ = read_files(main, None)
+    assert files[0].text == "a = 1"
+
+
 def _missing(_: Path) -> None:
     pass
 

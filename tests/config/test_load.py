@@ -19,10 +19,13 @@ Write = Callable[..., Path]
 # Text, and the problem as `line:column: key: message`; the message may go on.
 PROBLEMS = [
     # syntax
-    ("a = ", "1:5: invalid value, write it as TOML"),
-    ("[server\n", "1:8: expected ']' at the end of a table declaration, write it as TOML"),
-    ("listen = [1,\n2", "2:2: unclosed array, write it as TOML"),
-    ('[log]\nlevel = "info\n', "2:14: illegal character '\\n', write it as TOML"),
+    ("a = ", "1:5: invalid value, write texts in quotes"),
+    ("[server\n", "1:8: expected ']' at the end of a table declaration, write [TABLE], names with"),
+    ("listen = [1,\n2", "2:2: unclosed array, close it with ]"),
+    ('[log]\nlevel = "info\n', "2:14: illegal character '\\n', close the quotes"),
+    ("listen 'x'", "1:8: expected '=' after a key in a key/value pair, write KEY = VALUE"),
+    ("a = 'x' 'y'", "1:9: expected newline or end of document after a statement, write one key a"),
+    ("= 1", "1:1: invalid statement, write KEY = VALUE or [TABLE]"),
     # defined twice
     ("[log]\nlevel = 1\n  level = 2", "3:3: log.level: is already set in line 2, remove one of"),
     ("[log]\n[control]\n[log]", "3:2: log: is already set in line 1, remove one of the two"),
@@ -42,7 +45,10 @@ PROBLEMS = [
     ("models = []", "1:10: models: [] is a list, write a table"),
     ("[models]\na = 'x'", '2:5: models.a: "x" is a text, write a table'),
     ("[[models]]", "1:3: models: [{}] is a list, write a table"),
-    ('[models.""]', '1:9: models."": is empty, write a text'),
+    ('[models.""]', '1:9: models."": is empty, write a name'),
+    ('[models."a b"]', '1:9: models."a b": holds a space or a character that can'),
+    ('models.a.aliases = ["a\\u0007"]', "1:21: models.a.aliases: holds a space or a char"),
+    ("models.a.attn_implementation = ''", "1:32: models.a.attn_implementation: is empty, write a"),
     ("[server]\nlisten = '0.0.0.0:1'", '2:10: server.listen: "0.0.0.0:1" is a text, write a list'),
     ("server.listen = []", "1:17: server.listen: is empty, write at least one item"),
     ("server.listen = ['a:1',\n 2]", "2:2: server.listen: 2 is an integer, write a text in quot"),
@@ -63,7 +69,7 @@ PROBLEMS = [
     ("control.socket = 'x'", '1:18: control.socket: "x" does not fit, use: Absolute path of t'),
     ("log.level = 'loud'", '1:13: log.level: "loud" is not known, use debug, info, warning or err'),
     ("models.a.device = 'gpu'", '1:19: models.a.device: "gpu" does not fit, use: Where the mode'),
-    ("models.a.aliases = ['']", "1:21: models.a.aliases: is empty, write a text"),
+    ("models.a.aliases = ['']", "1:21: models.a.aliases: is empty, write a name"),
     ("log.level = '" + "x" * 99 + "'", '1:13: log.level: "' + "x" * 56 + "... is not known"),
 ]
 

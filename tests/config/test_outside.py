@@ -103,6 +103,16 @@ def test_a_variable_that_sets_nothing_is_refused(variable: str, said: str) -> No
     assert said in problem.message
 
 
+def test_a_key_that_two_variables_set_is_refused() -> None:
+    """They differ in case alone, so there is no order in which one could win."""
+    environment = {"SERVE_LOG__LEVEL": "debug", "serve_log__level": "info"}
+    (problem,) = problems_of(Sources(text=FILE, environment=environment))
+    assert problem.render() == (
+        "environment variable serve_log__level: log.level: is set by environment variable"
+        " SERVE_LOG__LEVEL too, unset one of the two"
+    )
+
+
 def test_a_variable_that_could_mean_two_models_is_refused() -> None:
     """Both are named; a file can tell them apart."""
     text = "[models.a-b]\n[models.a_b]\n"
@@ -122,7 +132,7 @@ def test_a_variable_that_could_mean_two_models_is_refused() -> None:
         ("server.max_connections=0", "--set: server.max_connections: 0 is too small, use at"),
         ("server.max_connections=x", '--set: server.max_connections: "x" is a text, write an int'),
         ("server.listen=[1", '--set: server.listen: "[1" is a text, write a list'),
-        ('models."a b".dtype=int', '--set: models."a b".dtype: "int" is not known, use auto, bf'),
+        ('models."a/b".dtype=int', '--set: models."a/b".dtype: "int" is not known, use auto, bf'),
     ],
 )
 def test_an_option_that_can_not_be_used_is_a_problem(override: str, said: str) -> None:

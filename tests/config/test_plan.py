@@ -107,12 +107,14 @@ def test_models_do_not_touch_each_other() -> None:
     }
 
 
-def test_nothing_to_do_is_told_apart() -> None:
-    """A reload of the same file is no change."""
-    same = loaded("[models.m]")
-    assert plan(same, loaded("[models.m]\n")).is_empty
-    assert not plan(same, loaded("")).is_empty
-    assert not plan(same, loaded("log.level = 'debug'\n[models.m]")).is_empty
+def test_a_plan_tells_of_everything_that_there_is() -> None:
+    """Models, then the gateway, then the daemon, also where they are kept."""
+    changes = plan(loaded("[models.m]"), loaded("log.level = 'debug'\n[models.m]")).changes()
+    assert [(change.subject, change.action) for change in changes] == [
+        ("models.m", Action.KEEP),
+        ("gateway", Action.KEEP),
+        ("daemon", Action.UPDATE),
+    ]
 
 
 def test_every_key_says_what_its_change_takes_and_who_reads_it() -> None:

@@ -60,6 +60,16 @@ def test_definitions_tell_of_a_key_each_time_it_is_defined() -> None:
     assert lines == [1, 2]
 
 
+def test_what_the_grammar_can_not_read_has_no_position() -> None:
+    """The grammar knows TOML 1.0, tomli 1.1: rather no position than that of something else."""
+    text = '[log]\n[control]\nsocket = "\\e"\nwatch = true\n'
+    assert tomli.loads(text)["control"] == {"socket": "\x1b", "watch": True}
+    found = positions(text)
+    assert found["control",].key == Spot(2, 2)
+    assert ("control", "socket") not in found
+    assert positions('log.level = "\\e"\nlog.format = 1') == {}
+
+
 _keys = st.text(st.characters(codec="utf-8", exclude_categories=["Cs"]), max_size=6)
 _values = st.recursive(
     st.booleans() | st.integers(-9, 9) | st.text(st.characters(codec="utf-8"), max_size=5),

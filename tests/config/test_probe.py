@@ -45,6 +45,14 @@ def test_another_interpreter_knows_nothing(tmp_path: Path, python: str) -> None:
     assert cached(str(tmp_path), python) is None
 
 
+def test_an_interpreter_is_known_by_any_of_its_names(tmp_path: Path, python: str) -> None:
+    """python3 beside python is a link to it."""
+    Path(python).touch()
+    Path(f"{python}3").symlink_to(python)
+    store(str(tmp_path), python, PROBE)
+    assert cached(str(tmp_path), f"{python}3") == PROBE
+
+
 @pytest.mark.parametrize("changed", ["lib/python3.12/site-packages", "pyvenv.cfg"])
 def test_a_changed_environment_knows_nothing(tmp_path: Path, python: str, changed: str) -> None:
     """A package that came or went changes its directory; a new environment its configuration."""

@@ -6,7 +6,9 @@ from msgspec import Struct
 
 _MAX_PORT = 65535
 _MAX_UNIX_PATH_BYTES = 107  # sun_path, less its NUL
-_HOST_PORT = re.compile(r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:\[\]]+)):(?P<port>\d{1,5})")
+_HOST_PORT = re.compile(
+    r"(?:\[(?P<ipv6>[0-9A-Fa-f:.]+)\]|(?P<host>[^\s:/*\[\]]+)):(?P<port>\d{1,5})"
+)
 
 
 class TcpAddress(Struct, frozen=True):

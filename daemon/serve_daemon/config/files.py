@@ -74,7 +74,7 @@ def _is_drop_in(path: Path) -> bool:
 
 def _read(path: Path) -> TextFile:
     content = path.read_bytes()
-    return TextFile(str(path), content.decode(), _digest(content))
+    return TextFile(str(path), content.decode("utf-8-sig"), _digest(content))
 
 
 def _instead(path: Path, text: str) -> TextFile:

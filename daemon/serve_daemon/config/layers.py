@@ -59,7 +59,10 @@ class InvalidToml(Exception):  # noqa: N818 - it names what happened
 
 
 def locate(layers: list[Layer], path: KeyPath) -> Place:
-    """The place that decides about a key: in the first layer that sets it, or its table."""
+    """The place that decides about a key: in the first layer that sets it, or its table.
+
+    The last layer is a file's, which has a place for everything.
+    """
     names = tuple(part for part in path if isinstance(part, str))
     for length in range(len(names), -1, -1):
         for layer in layers:
@@ -69,7 +72,7 @@ def locate(layers: list[Layer], path: KeyPath) -> Place:
             for known, place in layer.places.items():
                 if length and known[:length] == names[:length]:
                     return place
-    return Place("configuration")
+    raise LookupError("no file was read")
 
 
 def is_relative_path(source: str) -> bool:
@@ -103,8 +106,21 @@ def _syntax_problem(
             path, again, first = twice
             message = f"is already set in line {first.line}, remove one of the two"
             return _at(file.path, again, lines, (dotted(path), message))
-    message = f"{error.msg[:1].lower()}{error.msg[1:]}, write it as TOML"
+    remedy = next((each for said, each in _REMEDIES if error.msg.startswith(said)), "repair it")
+    message = f"{error.msg[:1].lower()}{error.msg[1:]}, {remedy}"
     return _at(file.path, spot, lines, ("", message))
+
+
+_REMEDIES = (
+    ("Invalid value", "write texts in quotes"),
+    ("Invalid statement", "write KEY = VALUE or [TABLE]"),
+    ("Expected '=' after a key", "write KEY = VALUE"),
+    ("Expected ']' at the end of a table", "write [TABLE], names with spaces or dots in quotes"),
+    ("Expected newline", "write one key a line"),
+    ("Illegal character '\\n'", "close the quotes"),
+    ("Found invalid character '\\n'", "close the quotes"),
+    ("Unclosed array", "close it with ]"),
+)
 
 
 def _defined_twice(text: str, end: Spot) -> tuple[KeyPath, Spot, Spot] | None:

@@ -64,7 +64,7 @@ def load(sources: Sources) -> Loaded:
     layers = [overrides, environment, *layers]
     config, problems = _checked(layers, sources.cache_directory)
     problems += outside_problems + overrides_problems
-    if config is None or problems:
+    if problems:
         order = {file.path: number for number, file in enumerate(files)}
         raise ConfigError(sorted(problems, key=lambda problem: _rank(problem, order)))
     return Loaded(
@@ -74,13 +74,11 @@ def load(sources: Sources) -> Loaded:
     )
 
 
-def _checked(
-    layers: list[Layer], cache_directory: str | None
-) -> tuple[Config | None, list[Problem]]:
+def _checked(layers: list[Layer], cache_directory: str | None) -> tuple[Config, list[Problem]]:
     config, errors = _validated(layers)
     problems = [_problem(layers, error) for error in errors]
     paths = [path_of(error) for error in errors]
-    if config is None or any(table_at(path) for path in paths):
+    if any(table_at(path) for path in paths):
         return config, problems  # whole tables are missing: rules would only add confusion
     probe = cached(cache_directory, config.engine.python) if cache_directory else None
     findings = check(config, probe, doubtful=[path[:2] for path in paths])
@@ -88,7 +86,7 @@ def _checked(
     return config, problems
 
 
-def _validated(layers: list[Layer]) -> tuple[Config | None, list[ErrorDetails]]:
+def _validated(layers: list[Layer]) -> tuple[Config, list[ErrorDetails]]:
     """The configuration, without the keys that are wrong, and what is wrong with them."""
     try:
         return _merged(layers), []
@@ -96,10 +94,7 @@ def _validated(layers: list[Layer]) -> tuple[Config | None, list[ErrorDetails]]:
         errors = error.errors(include_url=False)
     paths = [path_of(error) for error in errors]
     rest = [Layer(_without(layer.values, paths), layer.places) for layer in layers]
-    try:
-        return _merged(rest), errors
-    except ValidationError:
-        return None, errors
+    return _merged(rest), errors
 
 
 def _merged(layers: list[Layer]) -> Config:

@@ -31,15 +31,13 @@ def environment_layer(
         if not name.startswith(_PREFIX) or "__" not in name.removeprefix(_PREFIX):
             continue
         place = Place(f"environment variable {variable}")
-        match known.get(name, []):
-            case [path]:
-                _put(layer, path, text, place)
-            case []:
-                problems.append(Problem(file=place.file, message=_unknown(name, known)))
-            case paths:
-                meant = " and ".join(dotted(path) for path in paths)
-                message = f"means {meant}, set them in a file"
-                problems.append(Problem(file=place.file, message=message))
+        paths = known.get(name, [])
+        path = paths[0] if len(paths) == 1 else ()
+        message = _objection(name, paths, known) or _set_twice(layer, path)
+        if message:
+            problems.append(place.problem(path, message))
+        else:
+            _put(layer, path, text, place)
     return layer, problems
 
 
@@ -78,14 +76,25 @@ def _variable(path: KeyPath) -> str:
     return _PREFIX + "__".join(parts)
 
 
-def _unknown(name: str, known: dict[str, list[KeyPath]]) -> str:
+def _objection(name: str, paths: list[KeyPath], known: dict[str, list[KeyPath]]) -> str:
+    """What is wrong with a variable that does not mean one key; empty if it does."""
+    if len(paths) > 1:
+        return f"means {' and '.join(dotted(path) for path in paths)}, set them in a file"
     close = get_close_matches(name, known, n=1, cutoff=0.8)
-    if close:
-        return f"sets no key, did you mean {close[0]}?"
-    return (
-        "sets no key, unset it or name a key: SERVE_SERVER__LISTEN is server.listen;"
-        " models and profiles must stand in a file first"
-    )
+    match paths, close:
+        case [], [guess]:
+            return f"sets no key, did you mean {guess}?"
+        case [], []:
+            return (
+                "sets no key, unset it or name a key: SERVE_SERVER__LISTEN is server.listen;"
+                " models and profiles must stand in a file first"
+            )
+    return ""
+
+
+def _set_twice(layer: Layer, path: KeyPath) -> str:
+    first = layer.places.get(path)
+    return f"is set by {first.file} too, unset one of the two" if first else ""
 
 
 def _path(key: str) -> KeyPath:

@@ -47,10 +47,6 @@ class Plan(Struct, frozen=True):
         """All of them, also those that keep something as it is."""
         return [*self.models.values(), self.gateway, self.daemon]
 
-    @property
-    def is_empty(self) -> bool:
-        return all(change.action is Action.KEEP for change in self.changes())
-
 
 def plan(old: Loaded, new: Loaded) -> Plan:
     """What it takes to get from the old configuration to the new one."""

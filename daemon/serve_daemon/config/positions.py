@@ -80,10 +80,10 @@ class _Walk:
         return path if length is None else (*path, length - 1)
 
     def _pair(self, path: KeyPath, node: Node) -> Iterator[tuple[KeyPath, Position]]:
-        children = [child for child in node.named_children if child.type != "comment"]
-        if len(children) != 2:  # noqa: PLR2004 - a pair that the grammar could not read
+        # What the grammar can't read (it is older than tomli), it takes for something else.
+        if node.has_error:
             return
-        key, value = children
+        key, value = (child for child in node.named_children if child.type != "comment")
         for name, part in _parts(key):
             path = (*path, name)
             yield path, self._at(part, value)

@@ -69,7 +69,8 @@ def probe_file(cache_directory: str, python: str) -> Path:
 def key(python: str) -> str:
     """A name for all that decides what engines can do: interpreter, packages, driver, devices."""
     interpreter = Path(python or sys.executable)
-    lines = [__version__, str(interpreter)]
+    # Links such as python and python3 in one directory are one interpreter.
+    lines = [__version__, str(interpreter.parent), str(interpreter.resolve())]
     lines += _stamps(interpreter.parent.parent)
     lines += [_content(driver) for driver in _DRIVERS]
     lines += [f"{name}={os.environ.get(name)}" for name in _VARIABLES]

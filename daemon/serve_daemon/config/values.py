@@ -15,8 +15,16 @@ def _address(text: str) -> str:
     return text
 
 
+def _name(text: str) -> str:
+    if not text:
+        raise ValueError("is empty, write a name")
+    if not text.isprintable() or " " in text:
+        raise ValueError("holds a space or a character that can't be seen, choose another name")
+    return text
+
+
 Address = Annotated[str, AfterValidator(_address)]
-Name = Annotated[str, Field(min_length=1)]
+Name = Annotated[str, AfterValidator(_name)]
 Count = Annotated[int, Field(ge=1, le=_INT32_MAX)]
 CountOrZero = Annotated[int, Field(ge=0, le=_INT32_MAX)]
 Seconds = Annotated[float, Field(gt=0)]
