@@ -1,7 +1,6 @@
 """The owner of all state: the gateway, every model, and what is done to them."""
 
 import os
-import sys
 import time
 
 from serve_daemon.config.load import Loaded
@@ -14,13 +13,13 @@ from serve_daemon.supervisor.ports import Ports
 from serve_daemon.supervisor.programs import Directories, EngineProgram, GatewayProgram
 from serve_daemon.supervisor.routing import Routing
 from serve_daemon.supervisor.settings import (
+    engine_launch,
     engine_settings,
-    engine_spec,
     gateway_settings,
     gateway_spec,
     gateway_unit_settings,
 )
-from serve_daemon.supervisor.sockets import ListeningSockets, address_of
+from serve_daemon.supervisor.sockets import ListeningSockets
 from serve_daemon.supervisor.states import State
 from serve_daemon.supervisor.unit import Unit
 from serve_daemon.wire.messages import SetLogLevel, UseThreads
@@ -40,6 +39,7 @@ class Manager:
         self.config = loaded.config
         self.models: dict[str, ModelUnit] = {}
         self.changes = Changes()
+        self._proven_server = loaded.config.server  # what the serving gateway was started with
         self._sockets = sockets
         self._removed: set[Unit] = set()
         self._ledger = ledger
@@ -48,7 +48,6 @@ class Manager:
         self._engines = EngineProgram(
             ledger.log,
             directories,
-            python=lambda: self.config.engine.python or sys.executable,
             threads=self._threads_for,
             withdraw=self.routing.withdraw,
         )
@@ -78,6 +77,7 @@ class Manager:
 
     def _after_change(self, unit: Unit) -> None:
         if unit is self.gateway:
+            self._follow_gateway()
             self.routing.release_withdrawn()
         elif unit.name in self.models:
             self._follow(self.models[unit.name])
@@ -89,19 +89,31 @@ class Manager:
     def _follow(self, model: ModelUnit) -> None:
         """Keep the settings true to the unit, which goes back to what it had if a change fails."""
         unit = model.unit
-        if unit.spec == engine_spec(unit.name, model.settings):
+        if unit.spec == engine_launch(unit.name, model.settings, self.config):
             if unit.serving is not None and unit.serving.generation == unit.generation:
                 model.proven = model.settings
         elif model.proven is not None:
             model.settings = model.proven
             unit.settings = engine_settings(model.proven, self.config)
 
+    def _follow_gateway(self) -> None:
+        """As `_follow`; and listen only where the gateway does, or is about to."""
+        unit = self.gateway
+        if unit.spec == gateway_spec(self.config):
+            if unit.serving is not None and unit.serving.generation == unit.generation:
+                self._proven_server = self.config.server
+        else:
+            self.config = self.config.model_copy(update={"server": self._proven_server})
+            self._spread_server_settings()
+        accepting = [each.spec for each in (unit.serving, unit.coming) if each is not None]
+        self._sockets.keep_only([at for each in (unit.spec, *accepting) for at in each.listen])
+
     # ------------------------------------------------------------ what is done
 
     def add(self, name: str, settings: Model) -> int:
         unit = Unit(
             name,
-            engine_spec(name, settings),
+            engine_launch(name, settings, self.config),
             engine_settings(settings, self.config),
             Ports(self._engines, self, self._clock),
         )
@@ -118,30 +130,39 @@ class Manager:
         self._share_threads()
         return unit
 
-    def reconfigure(self, name: str, settings: Model, reason: str, *, replace: bool) -> int:
+    def reconfigure(self, name: str, settings: Model, reason: str) -> int:
         """Give a model its new settings: live, or by a new engine. Returns the generation."""
         model = self.models[name]
         model.settings = settings
         model.unit.settings = engine_settings(settings, self.config)
-        spec = engine_spec(name, settings)
-        # What differs may be outside of the spec, as the interpreter is.
-        model.unit.replace(spec, reason, force=replace and spec == model.unit.spec)
-        generation = model.unit.start(reason)
+        generation = model.unit.replace(engine_launch(name, settings, self.config), reason)
+        model.unit.start(reason)
+        self._follow(model)
         self.routing.publish()
         self._share_threads()
         return generation
 
     def restart(self, name: str, reason: str) -> int:
         unit = self.models[name].unit
-        unit.replace(unit.spec, reason, force=True)
-        return unit.start(reason)
+        generation = unit.replace(unit.spec, reason, force=True)
+        unit.start(reason)
+        return generation
 
     def reconfigure_gateway(self, reason: str) -> int:
         """Have the gateway follow `config`: live, or by a new process."""
+        self._spread_server_settings()
+        generation = self.gateway.replace(gateway_spec(self.config), reason)
+        self.gateway.start(reason)
+        self._follow_gateway()
+        return generation
+
+    def _spread_server_settings(self) -> None:
+        """What [server] says that running processes can take up."""
         self.gateway.settings = gateway_unit_settings(self.config)
-        for each in self._gateways():
-            each.process.send(self._gateway_program.configuration())
-        return self.gateway.replace(gateway_spec(self.config), reason)
+        for each in self.models.values():
+            each.unit.settings = engine_settings(each.settings, self.config)
+        for gateway in self._gateways():
+            gateway.process.send(self._gateway_program.configuration())
 
     def set_log_level(self, level: str) -> None:
         self._ledger.log.set_level(level)
@@ -163,7 +184,7 @@ class Manager:
 
     def listening_on(self) -> list[str]:
         """The addresses of the API as they really are, the port chosen for port 0 included."""
-        return [address_of(each) for each in self._sockets.open(self.gateway.spec.listen).values()]
+        return self._sockets.bound(self.gateway.spec.listen)
 
     def units(self) -> list[Unit]:
         return [self.gateway, *(each.unit for each in self.models.values()), *self._removed]

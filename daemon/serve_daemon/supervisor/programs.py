@@ -38,6 +38,13 @@ class Directories(Struct, frozen=True):
         return self.runtime / "engines" / f"{identity}.sock"
 
 
+class EngineLaunch(Struct, frozen=True):
+    """What only a new engine process can take up."""
+
+    python: str
+    spec: EngineSpec
+
+
 class GatewaySpec(Struct, frozen=True):
     """What only a new gateway process can take up."""
 
@@ -53,13 +60,11 @@ class EngineProgram:
         log: Log,
         directories: Directories,
         *,
-        python: Callable[[], str],
         threads: Callable[[str], int],
         withdraw: Callable[[Instance, Limits], None],
     ) -> None:
         self._log = log
         self._directories = directories
-        self._python = python
         self._threads = threads
         self._withdraw = withdraw
 
@@ -67,14 +72,15 @@ class EngineProgram:
         return f"e{next(_numbers)}"
 
     def spawn(self, instance: Instance) -> None:
-        spec: EngineSpec = instance.spec
+        launch: EngineLaunch = instance.spec
+        spec = launch.spec
         path = self._directories.engine_socket(instance.identity)
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as listening:
             path.unlink(missing_ok=True)
             listening.bind(str(path))
             listening.listen()
             command = Command(
-                self._python(),
+                launch.python,
                 "serve_daemon.engine",
                 ["--model", spec.model],
                 EngineToSupervisor,

@@ -1,9 +1,11 @@
 """What the configuration says, in the words of the processes that work by it. Pure."""
 
+import sys
+
 from serve_daemon.config.schema import Config, Model
 from serve_daemon.supervisor.instance import Limits
 from serve_daemon.supervisor.ports import UnitSettings
-from serve_daemon.supervisor.programs import GatewaySpec
+from serve_daemon.supervisor.programs import EngineLaunch, GatewaySpec
 from serve_daemon.supervisor.restarts import RestartPolicy
 from serve_daemon.wire.messages import EngineSpec, GatewaySettings
 
@@ -30,6 +32,10 @@ def engine_spec(name: str, model: Model) -> EngineSpec:
         max_batch_tokens=model.max_batch_tokens,
         kv_cache_memory=int(model.kv_cache_memory),
     )
+
+
+def engine_launch(name: str, model: Model, config: Config) -> EngineLaunch:
+    return EngineLaunch(config.engine.python or sys.executable, engine_spec(name, model))
 
 
 def engine_settings(model: Model, config: Config) -> UnitSettings:

@@ -39,7 +39,7 @@ def take_inherited(environment: MutableMapping[str, str]) -> list[Inherited]:
     """The stream sockets that systemd passed, by sd_listen_fds(3); the variables are taken away."""
     pid = environment.pop("LISTEN_PID", "")
     count = environment.pop("LISTEN_FDS", "0")
-    names = environment.pop("LISTEN_FDNAMES", "").split(":")
+    names = [name for name in environment.pop("LISTEN_FDNAMES", "").split(":") if name]
     if pid != str(os.getpid()):
         return []
     descriptors = range(FIRST_DESCRIPTOR, FIRST_DESCRIPTOR + int(count))
@@ -60,15 +60,11 @@ class ListeningSockets:
     """The API's sockets by address, as [server] listen or a socket unit has them."""
 
     def __init__(self, inherited: list[Inherited]) -> None:
+        # Where a socket unit says where to listen, [server] listen doesn't.
         self._activated = [each.socket for each in inherited if not each.is_stored]
         stored = [each.socket for each in inherited if each.is_stored]
         self._stored = {address_of(each): each for each in stored}
         self._open: dict[str, socket.socket] = {}
-
-    @property
-    def is_activated(self) -> bool:
-        """Whether a socket unit says where to listen, and [server] listen does not."""
-        return bool(self._activated)
 
     def open(self, addresses: Sequence[str]) -> Mapping[str, socket.socket]:
         """The sockets for `addresses`, new ones where there are none yet. Closes none.
@@ -78,13 +74,15 @@ class ListeningSockets:
         if self._activated:
             return {address_of(each): each for each in self._activated}
         new: dict[str, socket.socket] = {}
+        stored = dict(self._stored)
         try:
             for address in addresses:
                 if address not in self._open:
                     new[address] = self._take_stored(address) or bind(address)
         except ListenError:
-            for each in new.values():
-                each.close()
+            for address in [each for each in new if new[each] not in stored.values()]:
+                close(address, new[address])
+            self._stored = stored
             raise
         self._open |= new
         return {address: self._open[address] for address in addresses}
@@ -108,6 +106,11 @@ class ListeningSockets:
             close(address, self._open.pop(address))
         for address in list(self._stored):
             close(address, self._stored.pop(address))
+
+    def bound(self, addresses: Sequence[str]) -> list[str]:
+        """Where the sockets of `addresses` really listen: the port that was chosen for port 0."""
+        named = [self._open[each] for each in addresses if each in self._open]
+        return [address_of(each) for each in self._activated or named]
 
     @property
     def own(self) -> list[socket.socket]:
