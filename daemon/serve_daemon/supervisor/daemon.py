@@ -1,7 +1,9 @@
 """The daemon: start, serve until told to leave, drain, stop."""
 
 import asyncio
+import contextlib
 import fcntl
+import math
 import os
 import signal
 import time
@@ -16,6 +18,7 @@ from serve_daemon.config.directories import prepare
 from serve_daemon.config.load import Sources, load
 from serve_daemon.config.problems import ConfigError
 from serve_daemon.control.server import ControlServer, bind
+from serve_daemon.supervisor.announce import Announcer
 from serve_daemon.supervisor.events import Events
 from serve_daemon.supervisor.ledger import Ledger
 from serve_daemon.supervisor.logs import Log
@@ -23,10 +26,10 @@ from serve_daemon.supervisor.manager import Manager
 from serve_daemon.supervisor.methods import Methods
 from serve_daemon.supervisor.notify import Notifier
 from serve_daemon.supervisor.programs import Directories
-from serve_daemon.supervisor.reload import Reload, Reloader
-from serve_daemon.supervisor.sockets import STORE_NAME, ListeningSockets
+from serve_daemon.supervisor.reload import Reloader
+from serve_daemon.supervisor.sockets import ListeningSockets
 from serve_daemon.supervisor.states import State
-from serve_daemon.supervisor.status import own_memory, summary
+from serve_daemon.supervisor.status import own_memory
 from serve_daemon.supervisor.watch import changes
 
 TICK_SECONDS = 1.0
@@ -57,7 +60,6 @@ class Daemon:
         self._started = time.time()
         self._state = "starting"
         self._exit_status = 0
-        self._told = ""  # systemd's STATUS=
         self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
         self._leave = asyncio.Event()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -91,7 +93,6 @@ class Daemon:
         await self._open_control(Path(loaded.config.control.socket or self._options.control_socket))
         self._sockets.open(loaded.config.server.listen)
         self._sockets.keep_only(loaded.config.server.listen)
-        self._notifier.store(STORE_NAME, self._sockets.own)
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._signals.put_nowait, number)
         self._ledger.daemon(f"serve-daemon {serve_daemon.__version__} starts")
@@ -146,41 +147,35 @@ class Daemon:
         while True:
             match await self._signals.get():
                 case signal.SIGHUP:
-                    await self._reload("SIGHUP")
+                    self._reload("SIGHUP")
                 case number:
                     self._shut_down(number.name)
 
-    async def _reload(self, trigger: str) -> None:
-        try:
-            reload = self._reloader.begin(trigger)
-        except ConfigError:
-            return  # written down by the reloader, with every problem
-        task = asyncio.create_task(self._finish(reload))
-        self._tasks.add(task)
-        task.add_done_callback(self._on_task_done)
-
-    async def _finish(self, reload: Reload) -> None:
-        await reload.finished()
+    def _reload(self, trigger: str) -> None:
+        if self._leave.is_set():
+            return
+        with contextlib.suppress(ConfigError):  # written down by the reloader, every problem
+            self._reloader.begin(trigger)
 
     async def _tick(self) -> None:
         """Once a second: life signs of the children to us, of us to systemd."""
+        watchdog_seconds = self._notifier.watchdog_seconds or math.inf
         while True:
             self._notifier.watchdog()
             self._manager.check()
             if self._reloader.is_busy or self._leave.is_set():
                 self._notifier.extend_timeout(EXTENSION_SECONDS)
-            await asyncio.sleep(TICK_SECONDS)
+            await asyncio.sleep(min(TICK_SECONDS, watchdog_seconds / 2))
 
     async def _announce(self) -> None:
         """Tell systemd of each change: READY once the API accepts, then what the models do."""
         gateway = self._manager.gateway
         await self._manager.changes.wait_for(lambda: gateway.state is State.READY)
         self._state = "running"
-        self._notifier.ready(summary(self._manager))
-        while True:
-            await self._manager.changes.wait_for(lambda: summary(self._manager) != self._told)
-            self._told = summary(self._manager)
-            self._notifier.status(self._told)
+        announcer = Announcer(self._notifier, self._manager, self._reloader, self._sockets)
+        while not self._leave.is_set():
+            announcer.tell()
+            await announcer.next_change()
 
     async def _watch(self) -> None:
         main = self._options.sources.main
@@ -188,7 +183,7 @@ class Daemon:
             return
         async for _ in changes(main, self._reloader.files):
             if self._manager.config.control.watch:
-                await self._reload("the file has changed")
+                self._reload("the file has changed")
 
     def _shut_down(self, reason: str) -> None:
         if self._leave.is_set():

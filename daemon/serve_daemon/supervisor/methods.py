@@ -63,6 +63,7 @@ class Methods:
         }
 
     async def reload(self, call: Call) -> Replies:
+        self._demand_that_it_stays()
         with _refusing():
             reload = self.reloader.begin(f"uid {call.peer.uid} asked for it")
         changes = reload.changes
@@ -77,6 +78,7 @@ class Methods:
             yield {"changes": _plain(self.reloader.preview(call.parameters.get("text")))}
 
     async def start(self, call: Call) -> Replies:
+        self._demand_that_it_stays()
         model = self._model(call.parameters["model"])
         generation = model.unit.start(f"uid {call.peer.uid} asked for it")
         yield await self._settle(call, model, generation)
@@ -89,6 +91,7 @@ class Methods:
         yield {}
 
     async def restart(self, call: Call) -> Replies:
+        self._demand_that_it_stays()
         model = self._model(call.parameters["model"])
         generation = self.manager.restart(model.unit.name, f"uid {call.peer.uid} restarts it")
         yield await self._settle(call, model, generation)
@@ -107,7 +110,7 @@ class Methods:
         count = call.parameters["lines"]
         with self.log.records.following() as following:
             kept = [each for each in self.log.records.last() if _concerns(each, model)]
-            for record in kept[-count:] if count else []:
+            for record in kept[-count:] if count > 0 else []:
                 yield {"record": record}
             if call.parameters["follow"]:
                 async for record in following:
@@ -130,6 +133,11 @@ class Methods:
     async def shutdown(self, call: Call) -> Replies:
         self.shut_down(f"uid {call.peer.uid} asked for it")
         yield {}
+
+    def _demand_that_it_stays(self) -> None:
+        """What would be started now would keep the daemon from its end."""
+        if self.daemon_status()["state"] == "draining":
+            raise ControlError(OPERATION_FAILED, {"message": "the daemon is stopping"})
 
     def _model(self, name: str) -> ModelUnit:
         model = self.manager.find(name)

@@ -4,6 +4,8 @@ A change is begun in one piece, without waiting: the units hold what is wanted, 
 themselves. So a later edit may come while an earlier one is under way, and the last one wins.
 """
 
+import asyncio
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -47,13 +49,13 @@ class Reloader:
         self._manager = manager
         self._sockets = sockets
         self._ledger = ledger
-        self._num_under_way = 0
+        self._under_way: set[Reload] = set()
         self.last_outcome = ""
         self.files: dict[str, str] = {}
 
     @property
     def is_busy(self) -> bool:
-        return self._num_under_way > 0
+        return bool(self._under_way)
 
     def read(self) -> Loaded:
         """The configuration as it stands. Raises `ConfigError`."""
@@ -83,12 +85,13 @@ class Reloader:
             self._ledger.refused(f"reload ({trigger}) refused, nothing has changed", problems)
             raise
         changes = plan(self._running(), loaded).changes()
-        self._num_under_way += 1
         self._ledger.reload(f"reload begins: {trigger}", [_words(each) for each in changes])
-        old = self._manager.config
         self._manager.config = loaded.config
         begun = [self._begin(each, loaded, trigger) for each in changes]
-        return Reload(begun, self, old)
+        reload = Reload(begun, self._end)
+        self._under_way.add(reload)
+        self._manager.changes.notify()
+        return reload
 
     def effective(self) -> dict[str, Any]:
         return effective(self._running())
@@ -118,43 +121,40 @@ class Reloader:
             case "models", Action.STOP:
                 return Begun(change, manager.remove(name))
             case "models", Action.UPDATE | Action.REPLACE:
-                is_replaced = change.action is Action.REPLACE
-                generation = manager.reconfigure(
-                    name, loaded.models[name], reason, replace=is_replaced
-                )
+                generation = manager.reconfigure(name, loaded.models[name], reason)
                 return Begun(change, manager.models[name].unit, generation)
             case "gateway", Action.UPDATE | Action.REPLACE:
                 return Begun(change, manager.gateway, manager.reconfigure_gateway(reason))
-            case "daemon", Action.UPDATE:
+            case "daemon", Action.UPDATE | Action.RESTART:
                 manager.set_log_level(loaded.config.log.level)
         return Begun(change)
 
-    def end(self, steps: list[Step], old: Any) -> None:
-        """Note the outcome; a gateway that couldn't follow leaves its tables as they were."""
-        self._num_under_way -= 1
-        failed = [each for each in steps if each.outcome == "failed"]
+    def _end(self, reload: "Reload") -> None:
+        failed = [each for each in reload.changes if each.outcome == "failed"]
         self.last_outcome = "failed" if failed else "applied"
-        if any(each.subject == "gateway" for each in failed):
-            self._manager.config = self._manager.config.model_copy(update={"server": old.server})
-        self._sockets.keep_only(self._manager.config.server.listen)
         words = [f"{each.subject}: {each.reason}" for each in failed]
         self._ledger.reload(f"reload {self.last_outcome}", words)
+        self._under_way.discard(reload)
+        self._manager.changes.notify()
 
 
 class Reload:
-    """One change of the configuration, begun."""
+    """One change of the configuration, begun. It comes to its end whether anybody waits or not."""
 
-    def __init__(self, begun: list[Begun], reloader: Reloader, old: Any) -> None:
+    def __init__(self, begun: list[Begun], on_end: Callable[["Reload"], None]) -> None:
         self._begun = begun
-        self._reloader = reloader
-        self._old = old
+        self._on_end = on_end
         self.changes = [_step(each.change) for each in begun]
+        self._ending = asyncio.get_running_loop().create_task(self._end())
 
     async def finished(self) -> list[Step]:
         """Wait until everything has come to its end, good or bad."""
-        self.changes = [await self._finish(each) for each in self._begun]
-        self._reloader.end(self.changes, self._old)
+        await asyncio.shield(self._ending)
         return self.changes
+
+    async def _end(self) -> None:
+        self.changes = [await self._finish(each) for each in self._begun]
+        self._on_end(self)
 
     async def _finish(self, begun: Begun) -> Step:
         planned = _step(begun.change)
