@@ -33,8 +33,8 @@ class Log:
         self.set_format("auto")
 
     def set_level(self, level: str) -> None:
-        self.level = level
         self._least = LEVELS[level]
+        self.level = level
 
     def set_format(self, log_format: str) -> None:
         self._write = writer(log_format)
@@ -83,7 +83,10 @@ def _parse(line: str) -> dict[str, Any] | None:
         record = json.loads(line)
     except ValueError:
         return None
-    return record if isinstance(record, dict) and {"event", "level"} <= record.keys() else None
+    is_ours = isinstance(record, dict) and all(
+        isinstance(record.get(key), str) for key in ("event", "level")
+    )
+    return record if is_ours else None
 
 
 def _plain(record: Mapping[str, Any]) -> str:

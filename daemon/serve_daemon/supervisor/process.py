@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from serve_daemon.wire.framing import FramingError
 from serve_daemon.wire.transport import Peer, adopt
 
 # A grandchild may hold the pipe or the link open for longer than the process lived.
@@ -77,7 +78,7 @@ class Child:
     async def _attach(self, link: socket.socket, messages: Any) -> None:
         lines = _Lines(self._listener.on_line, self._on_end)
         await asyncio.get_running_loop().connect_read_pipe(lambda: lines, self._process.stderr)
-        peer = await adopt(Peer(messages, self._listener.on_message, self._on_end), link)
+        peer = await adopt(Peer(messages, self._listener.on_message, self._on_link_end), link)
         self._peer, unsent, self._unsent = peer, self._unsent, []
         for message in unsent:
             peer.send(message)
@@ -86,11 +87,18 @@ class Child:
         loop = asyncio.get_running_loop()
         loop.remove_reader(pidfd)
         os.close(pidfd)
+        # What it started goes with it; until wait() nobody else can have its number.
+        os.killpg(self.pid, signal.SIGKILL)
         self._process.wait()
         self._exited = True
         loop.call_later(LAST_WORDS_SECONDS, self._tell)
         if not self._open_ends:
             self._tell()
+
+    def _on_link_end(self, error: Exception | None) -> None:
+        if isinstance(error, FramingError):
+            self._listener.on_line(f"the supervisor has closed the link: {error}")
+        self._on_end(error)
 
     def _on_end(self, _error: Exception | None) -> None:
         self._open_ends -= 1

@@ -8,7 +8,6 @@ from serve_daemon.supervisor.instance import Instance
 from serve_daemon.supervisor.manager import Manager
 from serve_daemon.supervisor.memory import resident_bytes
 from serve_daemon.supervisor.models import ModelUnit
-from serve_daemon.supervisor.states import State
 from serve_daemon.supervisor.unit import Unit
 from serve_daemon.wire.messages import EngineHeartbeat, EngineReady, GatewayHeartbeat
 
@@ -19,7 +18,6 @@ def model_status(model: ModelUnit, now: float) -> dict[str, Any]:
     """A `Model` of the interface; `now` is the event loop's time."""
     unit, settings, serving = model.unit, model.settings, model.unit.serving
     ready = serving.ready if serving and isinstance(serving.ready, EngineReady) else None
-    is_well = unit.state in (State.READY, State.STARTING) and not unit.last_lines
     return {
         "name": unit.name,
         "state": unit.state,
@@ -40,7 +38,7 @@ def model_status(model: ModelUnit, now: float) -> dict[str, Any]:
         "memory": sum(resident_bytes(each.pid) for each in unit.instances()),
         "restarts": unit.crashes.total,
         "retry_in": None if unit.retry_at is None else max(unit.retry_at - now, 0.0),
-        "last_log_lines": [] if is_well else unit.last_lines[-SHOWN_LINES:],
+        "last_log_lines": unit.last_lines[-SHOWN_LINES:],
         "replicas": [_replica(each, unit, now) for each in unit.instances()],
     }
 

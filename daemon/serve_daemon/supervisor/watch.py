@@ -1,6 +1,7 @@
 """Notices that the configuration's files have changed on disk."""
 
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import aclosing
 from pathlib import Path
 
 import watchfiles
@@ -17,21 +18,36 @@ async def changes(main: Path, loaded: dict[str, str]) -> AsyncIterator[dict[str,
     switched by a symbolic link. What has changed is decided by content.
     """
     last = loaded
-    watched = list(_directories(main))
-    async for _ in watchfiles.awatch(
-        *watched,
-        debounce=DEBOUNCE_MILLISECONDS,
-        step=50,
-        recursive=False,
-        ignore_permission_denied=True,
-    ):
-        now = digests(main)
+    async for now in _looks(main):
         if now != last:
             last = now
             yield now
 
 
-def _directories(main: Path) -> Iterable[Path]:
+async def _looks(main: Path) -> AsyncIterator[dict[str, str]]:
+    """The digests at first, and after each event in a directory that matters."""
+    while True:
+        watched = _directories(main)
+        yield digests(main)
+        async with aclosing(_events(watched)) as events:
+            async for _ in events:
+                if _directories(main) != watched:  # the directory of drop-ins was made, say
+                    break
+                yield digests(main)
+
+
+async def _events(directories: list[Path]) -> AsyncGenerator[object, None]:
+    async for event in watchfiles.awatch(
+        *directories,
+        debounce=DEBOUNCE_MILLISECONDS,
+        step=50,
+        recursive=False,
+        ignore_permission_denied=True,
+    ):
+        yield event
+
+
+def _directories(main: Path) -> list[Path]:
     """Where the files are, and where the links to them lead."""
     drop_ins = drop_in_directory(main)
     candidates = {main.parent, main.resolve().parent, drop_ins, drop_ins.resolve()}
