@@ -19,7 +19,7 @@ def _probe(*devices: Device) -> Probe:
         attn_implementations=["eager", "sdpa"],
         engines=["continuous"],
         quantization=[],
-        unavailable_attn_implementations={"flash_attention_2": "flash-attn is not installed"},
+        unavailable_attn_implementations={"flash_attention_2": "the package flash_attn"},
     )
 
 
@@ -139,7 +139,7 @@ def test_what_breaks_no_rule_is_left_alone(text: str) -> None:
             (
                 "models.a.attn_implementation",
                 (
-                    '"flash_attention_2" does not work here (flash-attn is not installed), use one'
+                    '"flash_attention_2" does not work here for lack of the package flash_attn, use one'
                     " of eager, sdpa"
                 ),
             ),
