@@ -139,8 +139,8 @@ def test_what_breaks_no_rule_is_left_alone(text: str) -> None:
             (
                 "models.a.attn_implementation",
                 (
-                    '"flash_attention_2" does not work here for lack of the package flash_attn, use one'
-                    " of eager, sdpa"
+                    '"flash_attention_2" does not work here for lack of the package flash_attn, use'
+                    " one of eager, sdpa"
                 ),
             ),
         ),

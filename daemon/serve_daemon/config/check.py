@@ -124,7 +124,8 @@ def _against_machine(model: Model, chain: Chain, probe: Probe) -> Iterator[Findi
     lack = probe.unavailable_attn_implementations.get(model.attn_implementation)
     if lack is not None:
         able = ", ".join(probe.attn_implementations)
-        message = f'"{model.attn_implementation}" does not work here for lack of {lack}, use one of {able}'
+        name = model.attn_implementation
+        message = f'"{name}" does not work here for lack of {lack}, use one of {able}'
         yield Finding(_path(chain, "attn_implementation"), message)
 
 
