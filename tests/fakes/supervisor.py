@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -223,14 +223,28 @@ class FakeSupervisor:
                 gateway.peer.send(Routes(version, self._routes))
                 await gateway.until(partial(_has_said, gateway, RoutesApplied(version)))
 
+    @property
+    def gateway_counts(self) -> GatewayHeartbeat:
+        beat: GatewayHeartbeat = self.gateway.last(GatewayHeartbeat)
+        return beat
+
     async def until_idle(self) -> None:
         """Return when the gateway says that no request is open."""
-        await self.gateway.until(lambda: self.gateway.last(GatewayHeartbeat).open_requests == 0)
+        await self.gateway.until(lambda: self.gateway_counts.open_requests == 0)
+
+    async def until_record(self, path: str) -> dict[str, Any]:
+        """The access record of the first request to `path`."""
+        gateway = self.gateway
+        await gateway.until(lambda: any(record.get("path") == path for record in gateway.records))
+        return next(record for record in gateway.records if record.get("path") == path)
 
     async def end(self) -> None:
         for child in [*self.gateways, *self.engines.values()]:
             await child.end()
         self.listening.close()
+
+
+MakeSupervisor = Callable[..., Awaitable[FakeSupervisor]]
 
 
 def _has_said(child: Child, message: Any) -> bool:
