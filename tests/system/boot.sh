@@ -1,0 +1,49 @@
+#!/bin/sh
+# Becomes a systemd that is PID 1 of the namespaces it was started in, and whose writes stay there.
+#
+# Wants SYSTEMD (the program), UNITS (a directory: its files become units), SYSUSERS (a file) and
+# KEEP (directories, separated by colons, that stay visible wherever they are).
+set -eu
+
+mount --make-rprivate /
+mount -t tmpfs tmpfs /run
+mkdir -p /run/systemd/system
+cp -R "$UNITS"/. /run/systemd/system
+
+number=0
+IFS=:
+for directory in $KEEP; do
+    number=$((number + 1))
+    mkdir -p "/run/kept/$number"
+    mount --rbind "$directory" "/run/kept/$number"
+done
+
+# systemd-tmpfiles must not clean the host's, and services must not write there.
+for directory in /tmp /var/tmp /var/log /var/lib /var/cache; do
+    mount -t tmpfs tmpfs "$directory"
+done
+cp -a /etc /run/etc
+mount --bind /run/etc /etc
+
+# Nothing that the host's own boot does (udev, sysctl, modules, swap, getty) may be done to it again.
+rm -rf /etc/fstab /etc/systemd/system
+for directory in /usr/lib/systemd/system/*.wants; do
+    mount -t tmpfs tmpfs "$directory"
+done
+# /dev is the host's, and so is the kernel's audit switch.
+ln -s /dev/null /run/systemd/system/systemd-journald-dev-log.socket
+ln -s /dev/null /run/systemd/system/systemd-journald-audit.socket
+mkdir -p /run/systemd/journald.conf.d
+printf '[Journal]\nAudit=\nReadKMsg=no\nStorage=volatile\n' > /run/systemd/journald.conf.d/test.conf
+
+number=0
+for directory in $KEEP; do
+    number=$((number + 1))
+    mkdir -p "$directory"
+    mount --rbind "/run/kept/$number" "$directory"
+done
+
+systemd-sysusers "$SYSUSERS"
+mount -t cgroup2 cgroup2 /sys/fs/cgroup
+export container=docker
+exec "$SYSTEMD" --system --unit=test.target

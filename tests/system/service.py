@@ -1,0 +1,98 @@
+"""serve-daemon.service in a machine: its file, its state, its API."""
+
+import json
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from system.machine import CHECKOUT, Machine
+
+UNIT = "serve-daemon.service"
+SOCKET_UNIT = "serve-daemon.socket"
+FAKE_PYTHON = CHECKOUT / "tests/fakes/python"
+WAIT_SECONDS = 30.0
+POLL_SECONDS = 0.05
+
+Completed = subprocess.CompletedProcess[str]
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Service:
+    def __init__(self, machine: Machine, port: int) -> None:
+        self.machine = machine
+        self.url = f"http://127.0.0.1:{port}"
+        self._port = port
+
+    def write(self, models: str) -> None:
+        """Write /etc/serve.toml with fake engines."""
+        head = f'[server]\nlisten = ["127.0.0.1:{self._port}"]\n[control]\nwatch = false\n'
+        engine = f'[engine]\npython = "{FAKE_PYTHON}"\n'
+        self.machine.path("/etc/serve.toml").write_text(f"{head}{engine}{models}")
+
+    def systemctl(self, verb: str, unit: str = UNIT, *, check: bool = True) -> Completed:
+        return self.machine.run("systemctl", verb, unit, check=check)
+
+    def servectl(self, *arguments: str, user: str = "root", check: bool = True) -> Completed:
+        """Run servectl, by default as root."""
+        command = str(Path(sys.executable).with_name("servectl"))
+        becoming = () if user == "root" else ("setpriv", f"--reuid={user}", "--init-groups")
+        return self.machine.run(*becoming, command, *arguments, check=check)
+
+    def start(self, models: str) -> None:
+        """Write the file, start, and wait until every model is ready."""
+        self.write(models)
+        self.systemctl("start")
+        self.until(self.is_ready)
+
+    def end(self) -> None:
+        self.systemctl("stop", SOCKET_UNIT)
+        self.systemctl("stop")
+        self.systemctl("reset-failed", check=False)
+
+    def status(self) -> dict[str, Any]:
+        return dict(json.loads(self.servectl("status", "--json").stdout))
+
+    def models(self) -> dict[str, dict[str, Any]]:
+        return {model["name"]: model for model in self.status()["models"]}
+
+    def is_ready(self) -> bool:
+        return all(model["state"] == "ready" for model in self.models().values())
+
+    def main_pid(self) -> int:
+        return int(self.machine.show(UNIT, "MainPID")[0])
+
+    def until(self, condition: Callable[[], bool]) -> None:
+        """Wait for what no event tells us from here."""
+        deadline = time.monotonic() + WAIT_SECONDS
+        while not condition():
+            if time.monotonic() > deadline:
+                raise AssertionError(f"in vain:\n{self.machine.journal('-n', '40')}")
+            time.sleep(POLL_SECONDS)
+
+    def get(self, path: str) -> Any:
+        with urllib.request.urlopen(f"{self.url}{path}", timeout=WAIT_SECONDS) as answer:
+            return json.load(answer)
+
+    def ask(self, text: str, **fields: Any) -> Any:
+        """The response of a chat completion of the model `m`, not yet read."""
+        body = {"model": "m", "messages": [{"role": "user", "content": text}]} | fields
+        request = urllib.request.Request(
+            f"{self.url}/v1/chat/completions",
+            data=json.dumps(body).encode(),
+            headers={"Content-Type": "application/json"},
+        )
+        return urllib.request.urlopen(request, timeout=WAIT_SECONDS)
+
+    def answer(self, text: str) -> str:
+        with self.ask(text) as response:
+            return str(json.load(response)["choices"][0]["message"]["content"])

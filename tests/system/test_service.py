@@ -1,0 +1,149 @@
+"""serve-daemon under a real systemd."""
+
+import json
+import threading
+from typing import Any
+
+import pytest
+
+from system.machine import Machine
+from system.service import SOCKET_UNIT, UNIT, Service
+
+pytestmark = pytest.mark.system
+
+MODEL = '[models.m]\nsource = "fake:"\n'
+SLOW = '[models.m]\nsource = "fake:text=count,token_delay=0.05"\n'
+
+
+def test_a_start_ends_when_the_api_accepts(service: Service, machine: Machine) -> None:
+    """`systemctl start` returns, and the next request is answered."""
+    service.write(MODEL)
+    service.systemctl("start")
+    assert service.get("/health")
+    assert machine.show(UNIT, "ActiveState", "SubState") == ["active", "running"]
+    assert service.answer("hello") == "hello"
+
+
+def test_the_status_line_says_how_the_models_are(service: Service, machine: Machine) -> None:
+    """`systemctl status` has the state of each."""
+    service.start(MODEL)
+    service.until(lambda: "m: ready" in machine.show(UNIT, "StatusText")[0])
+
+
+def test_a_good_reload_succeeds_and_keeps_what_is_unchanged(service: Service) -> None:
+    """`systemctl reload` waits for the outcome."""
+    service.start(MODEL)
+    main, before = service.main_pid(), service.models()["m"]["pid"]
+    service.write(MODEL + '[models.second]\nsource = "fake:load=0.5"\n')
+    service.systemctl("reload")
+    models = service.models()
+    assert models["second"]["state"] == "ready"
+    assert models["m"]["pid"] == before
+    assert service.main_pid() == main
+
+
+def test_a_bad_reload_fails_and_says_where(service: Service, machine: Machine) -> None:
+    """The file, the line and the column are in the unit's status; nothing has changed."""
+    service.start(MODEL)
+    before = service.models()["m"]["pid"]
+    service.write(MODEL + 'dtype = "float1"\n')
+    assert service.systemctl("reload", check=False).returncode != 0
+    told = machine.run("systemctl", "status", "--no-pager", "--full", UNIT).stdout
+    assert "/etc/serve.toml:9:9: models.m.dtype: " in told
+    assert machine.show(UNIT, "ActiveState") == ["active"]
+    assert service.models()["m"]["pid"] == before
+
+
+def test_a_refused_file_at_the_start_is_not_tried_again(service: Service, machine: Machine) -> None:
+    """The unit fails at once, and the journal says where."""
+    service.write("[models.m]\nnonsense = 1\n")
+    assert service.systemctl("start", check=False).returncode != 0
+    assert machine.show(UNIT, "ActiveState", "NRestarts", "ExecMainStatus") == ["failed", "0", "78"]
+    assert "/etc/serve.toml:8:1: models.m.nonsense: " in machine.journal("-u", UNIT)
+
+
+def test_a_hung_daemon_is_replaced(service: Service, machine: Machine) -> None:
+    """The watchdog ends a main process that does nothing, and systemd starts another."""
+    service.start(MODEL)
+    before = service.main_pid()
+    machine.run("kill", "-STOP", str(before))
+    service.until(lambda: service.main_pid() not in {0, before})
+    service.until(lambda: machine.show(UNIT, "ActiveState") == ["active"])
+    assert service.answer("again") == "again"
+
+
+def test_a_killed_daemon_comes_back_on_the_same_socket(service: Service, machine: Machine) -> None:
+    """Who connects while nobody is there waits and is served."""
+    service.start(MODEL)
+    before = service.main_pid()
+    machine.run("kill", "-KILL", str(before))
+    # The dead daemon's gateway may live for a moment longer; what it accepts dies with it.
+    service.until(lambda: service.main_pid() not in {0, before})
+    assert service.answer("meanwhile") == "meanwhile"
+
+
+def test_no_client_is_turned_away_by_a_restart(service: Service) -> None:
+    """Requests that come all the while are all answered, some by each daemon."""
+    service.start(MODEL)
+    before = service.main_pid()
+    restarted = threading.Event()
+    answers: list[Any] = []
+
+    def keep_asking() -> None:
+        while not restarted.is_set():
+            try:
+                answers.append(service.answer("now"))
+            except OSError as error:
+                answers.append(error)
+
+    thread = threading.Thread(target=keep_asking)
+    thread.start()
+    service.systemctl("restart")
+    restarted.set()
+    thread.join()
+    assert service.main_pid() != before
+    assert set(map(str, answers)) == {"now"}
+
+
+def test_the_first_connection_starts_the_service(service: Service, machine: Machine) -> None:
+    """Socket activation: the client waits for the daemon, gateway and model to come up."""
+    service.write(MODEL)
+    service.systemctl("start", SOCKET_UNIT)
+    assert machine.show(UNIT, "ActiveState") == ["inactive"]
+    assert service.answer("wake up") == "wake up"
+    assert machine.show(UNIT, "ActiveState") == ["active"]
+
+
+def test_a_stop_lets_open_requests_finish(service: Service, machine: Machine) -> None:
+    """A stream that is open when the daemon is told to stop is sent to its end."""
+    service.start(SLOW)
+    with service.ask("count", stream=True, max_tokens=40) as response:
+        lines = [response.readline()]
+        stopping = threading.Thread(target=service.systemctl, args=("stop",))
+        stopping.start()
+        lines += response.readlines()
+    stopping.join()
+    assert lines[-2:] == [b"data: [DONE]\n", b"\n"]
+    assert machine.show(UNIT, "ActiveState", "Result") == ["inactive", "success"]
+
+
+def test_the_journal_has_the_models_records_with_their_fields(
+    service: Service, machine: Machine
+) -> None:
+    """`journalctl SERVE_MODEL=m` finds what concerns the model, with its priority."""
+    service.start(MODEL)
+    shown = machine.journal("SERVE_MODEL=m", "-u", UNIT, "--output=json").splitlines()
+    records = [json.loads(line) for line in shown]
+    assert any(record.get("SERVE_NEW") == "ready" for record in records)
+    assert {record["PRIORITY"] for record in records} <= {"6", "7"}
+    assert {record["SYSLOG_IDENTIFIER"] for record in records} == {"serve-daemon"}
+
+
+def test_the_group_may_control_the_daemon_and_others_may_not(service: Service) -> None:
+    """The socket's mode is the whole rule."""
+    service.start(MODEL)
+    socket = ("--socket", "/run/serve-daemon/control.sock")
+    assert service.servectl(*socket, "status", user="serve-daemon").returncode == 0
+    refused = service.servectl(*socket, "status", user="nobody", check=False)
+    assert refused.returncode == 3
+    assert "access denied" in refused.stderr
