@@ -78,13 +78,15 @@ class Daemon:
     # ------------------------------------------------------------ start
 
     async def _start(self) -> None:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+            loop.add_signal_handler(number, self._signals.put_nowait, number)
         self._make_directories()
         loaded = load(self._options.sources)
         self._log.set_level(loaded.config.log.level)
         self._log.set_format(loaded.config.log.format)
         self._events = Events()
         self._ledger = Ledger(self._log, self._events)
-        loop = asyncio.get_running_loop()
         self._manager = Manager(
             loaded, self._ledger, self._options.directories, self._sockets, loop
         )
@@ -93,8 +95,6 @@ class Daemon:
         await self._open_control(Path(loaded.config.control.socket or self._options.control_socket))
         self._sockets.open(loaded.config.server.listen)
         self._sockets.keep_only(loaded.config.server.listen)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-            loop.add_signal_handler(number, self._signals.put_nowait, number)
         self._ledger.daemon(f"serve-daemon {serve_daemon.__version__} starts")
         self._manager.gateway.start("the daemon starts")
         for name, settings in loaded.models.items():

@@ -1,0 +1,174 @@
+"""Editing the file of a running daemon, with fake engines."""
+
+import asyncio
+import signal
+from typing import Any
+
+import pytest
+
+from integration.daemon import RunningDaemon
+from integration.streams import text_of
+from serve_daemon.control.protocol import ControlError
+
+FIRST = '[models.first]\nsource = "fake:text=count,token_delay=0.01"\n'
+
+
+def second(source: str = "fake:load=0.2", **keys: Any) -> str:
+    table = "".join(f"{key} = {value}\n" for key, value in keys.items())
+    return f'{FIRST}[models.second]\nsource = "{source}"\n{table}'
+
+
+async def test_edits_never_touch_what_they_do_not_name(daemon: RunningDaemon) -> None:
+    """Add, change, remove, break and repair a model while 8 clients stream from another."""
+    await daemon.started(FIRST)
+    pid = daemon.model("first")["pid"]
+    finished: list[str] = []
+    leave = asyncio.Event()
+
+    async def stream() -> None:
+        async with daemon.http() as client:
+            while not leave.is_set():
+                text = await text_of(client, model="first", input="x", max_output_tokens=40)
+                finished.append(text)
+
+    async with asyncio.TaskGroup() as clients:
+        for _ in range(8):
+            clients.create_task(stream())
+        daemon.write(second())
+        await daemon.until_model("second", state="ready")
+        before = daemon.model("second")["pid"]
+        daemon.write(second(max_requests=3))
+        await daemon.until(
+            lambda status: (
+                [m["max_requests"] for m in status["models"][1:]] == [3]
+                and len(status["models"][1]["replicas"]) == 1
+            )
+        )
+        assert daemon.model("second")["pid"] != before
+        daemon.write(FIRST)
+        await daemon.until(lambda status: [m["name"] for m in status["models"]] == ["first"])
+        daemon.write(FIRST + "[models.second\n")
+        await _event(daemon, f"{daemon.file}:")
+        daemon.write(second())
+        await daemon.until_model("second", state="ready")
+        leave.set()
+    assert daemon.model("first")["pid"] == pid
+    assert len(finished) >= 8
+    assert set(finished) == {finished[0]}
+    assert len(finished[0]) == 40
+
+
+async def _event(daemon: RunningDaemon, text: str) -> dict[str, Any]:
+    async with asyncio.timeout(30):
+        async for event in daemon.events():
+            if text in event["message"]:
+                return event
+    raise AssertionError(text)
+
+
+async def test_a_bad_file_changes_nothing_and_says_where(daemon: RunningDaemon) -> None:
+    """Reload answers with file, line and column of each problem."""
+    await daemon.started(FIRST, server="")
+    pid = daemon.model("first")["pid"]
+    daemon.file.write_text(daemon.file.read_text() + 'profile = "none"\ndtype = "int3"\n')
+    with pytest.raises(ControlError) as refused:
+        await daemon.ask("Reload", wait=True)
+    problems = refused.value.parameters["problems"]
+    lines = daemon.file.read_text().splitlines()
+    assert {lines[each["line"] - 1] for each in problems} == {'profile = "none"', 'dtype = "int3"'}
+    assert {each["file"] for each in problems} == {str(daemon.file)}
+    assert daemon.model("first")["pid"] == pid
+    assert daemon.status()["daemon"]["last_reload"] == "refused"
+
+
+async def test_sighup_reloads(daemon: RunningDaemon) -> None:
+    """The signal does what servectl reload does, also where the file isn't watched."""
+    control = "[control]\nwatch = false\n"
+    await daemon.started(control + FIRST)
+    daemon.write(control + second())
+    daemon.signal(signal.SIGHUP)
+    await daemon.until_model("second", state="ready")
+
+
+async def test_an_unwatched_file_is_left_alone(daemon: RunningDaemon) -> None:
+    """Watch = false: nothing happens until somebody asks; plan shows what would."""
+    control = "[control]\nwatch = false\n"
+    await daemon.started(control + FIRST)
+    daemon.write(control + second())
+    changes = daemon.call("Plan")["changes"]
+    assert {"models.second": "start", "models.first": "keep"}.items() <= {
+        each["subject"]: each["action"] for each in changes
+    }.items()
+    assert [m["name"] for m in daemon.status()["models"]] == ["first"]
+
+
+async def test_a_replacement_that_fails_leaves_the_old_engine(daemon: RunningDaemon) -> None:
+    """The reload is failed, the old engine serves on, and mending the file mends the model."""
+    await daemon.started(second())
+    pid = daemon.model("second")["pid"]
+    daemon.write("[control]\nwatch = false\n" + second("fake:fail=source"))
+    with pytest.raises(ControlError) as failed:
+        await daemon.ask("Reload", wait=True)
+    outcomes = {each["subject"]: each for each in failed.value.parameters["changes"]}
+    assert outcomes["models.second"]["outcome"] == "failed"
+    assert "source: " in outcomes["models.second"]["reason"]
+    model = daemon.model("second")
+    assert (model["pid"], model["state"], model["source"]) == (pid, "ready", "fake:load=0.2")
+    assert {"models.second": "replace"}.items() <= {
+        each["subject"]: each["action"] for each in daemon.call("Plan")["changes"]
+    }.items()
+
+
+async def test_live_keys_keep_the_process(daemon: RunningDaemon) -> None:
+    """An alias, a queue limit, a timeout: the same PID, the new value."""
+    await daemon.started(second())
+    pid = daemon.model("second")["pid"]
+    daemon.write(second(aliases='["other"]', max_queue=7, hang_timeout=9.0))
+    await daemon.ask("Reload", wait=True)
+    assert daemon.model("other")["pid"] == pid
+    async with daemon.http() as client:
+        assert await text_of(client, model="other", input="by alias") == "by alias"
+
+
+async def test_quick_edits_end_in_the_last_one_with_one_engine(daemon: RunningDaemon) -> None:
+    """Thirty edits faster than an engine loads leave one engine, of the last edit."""
+    await daemon.started(second())
+    for number in range(1, 31):
+        daemon.write(second(max_requests=number))
+        await daemon.ask("Reload", wait=False)
+    await daemon.ask("Reload", wait=True)
+    model = await daemon.until(
+        lambda status: (
+            len(status["models"][1]["replicas"]) == 1 and status["models"][1]["max_requests"] == 30
+        )
+    )
+    assert model["models"][1]["state"] == "ready"
+
+
+async def test_a_changed_table_revives_a_failed_model(daemon: RunningDaemon) -> None:
+    """Mending the file is all that it takes."""
+    daemon.write(second("fake:fail=source"))
+    await daemon.start()
+    await daemon.until_model("second", state="failed")
+    daemon.write(second())
+    assert (await daemon.until_model("second", state="ready"))["reason"] == ""
+
+
+async def test_a_new_address_moves_the_gateway(daemon: RunningDaemon) -> None:
+    """The old gateway finishes its streams; the new one accepts on the new address."""
+    await daemon.started(FIRST)
+    old_url, old_pid = daemon.url, daemon.status()["gateway"]["pid"]
+    from integration.daemon import free_port
+
+    async with daemon.http() as client:
+        stream = asyncio.create_task(
+            text_of(client, model="first", input="x", max_output_tokens=100)
+        )
+        daemon.port = free_port()
+        daemon.url = f"http://127.0.0.1:{daemon.port}"
+        daemon.write(FIRST)
+        await daemon.until(lambda status: status["gateway"]["pid"] not in (None, old_pid))
+        async with daemon.http() as moved:
+            assert len(await text_of(moved, model="first", input="x", max_output_tokens=9)) == 9
+        assert len(await stream) == 100
+    assert old_url != daemon.url
