@@ -33,10 +33,10 @@ class Service:
         self.url = f"http://127.0.0.1:{port}"
         self._port = port
 
-    def write(self, models: str) -> None:
-        """Write /etc/serve.toml with fake engines."""
+    def write(self, models: str, *, python: Path = FAKE_PYTHON) -> None:
+        """Write /etc/serve.toml, by default with fake engines."""
         head = f'[server]\nlisten = ["127.0.0.1:{self._port}"]\n[control]\nwatch = false\n'
-        engine = f'[engine]\npython = "{FAKE_PYTHON}"\n'
+        engine = f'[engine]\npython = "{python}"\n'
         self.machine.path("/etc/serve.toml").write_text(f"{head}{engine}{models}")
 
     def systemctl(self, verb: str, unit: str = UNIT, *, check: bool = True) -> Completed:
@@ -71,9 +71,9 @@ class Service:
     def main_pid(self) -> int:
         return int(self.machine.show(UNIT, "MainPID")[0])
 
-    def until(self, condition: Callable[[], bool]) -> None:
+    def until(self, condition: Callable[[], bool], seconds: float = WAIT_SECONDS) -> None:
         """Wait for what no event tells us from here."""
-        deadline = time.monotonic() + WAIT_SECONDS
+        deadline = time.monotonic() + seconds
         while not condition():
             if time.monotonic() > deadline:
                 raise AssertionError(f"in vain:\n{self.machine.journal('-n', '40')}")
