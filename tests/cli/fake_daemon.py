@@ -25,6 +25,7 @@ class FakeDaemon:
         self.path = path
         self.answers: dict[str, list[Document] | ControlError] = {}
         self.calls: list[tuple[str, Document]] = []
+        self.goes_on = False  # whether a stream that follows stays open after its answers
 
     async def handle(self, call: Call) -> AsyncIterator[Document]:
         self.calls.append((call.method, call.parameters))
@@ -33,6 +34,8 @@ class FakeDaemon:
             raise answer
         for each in answer:
             yield each
+        if self.goes_on and call.parameters["follow"]:
+            await asyncio.Event().wait()
 
     @contextmanager
     def running(self) -> Iterator[None]:

@@ -34,10 +34,14 @@ def _utc(monkeypatch: pytest.MonkeyPatch) -> None:
             {"event": "bug", "level": "error", "exception": "Traceback\n  line"},
             "error   bug\n    Traceback\n      line",
         ),
+        (
+            {"event": "refused", "problems": ["f:1:2: wrong\n    x\n    ^", "f:3:4: too"], "n": 2},
+            "info    refused n=2\n    f:1:2: wrong\n        x\n        ^\n    f:3:4: too",
+        ),
     ],
 )
 def test_a_record_is_a_line(record: dict[str, Any], line: str) -> None:
-    """When, how bad, of which model, what, and what is bound; a traceback below it."""
+    """When, how bad, of which model, what, and what is bound; what is long below it."""
     assert click.unstyle(record_line(record)) == line
 
 

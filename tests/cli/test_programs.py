@@ -1,6 +1,7 @@
 """servectl as a program: its status, and what it brings into memory."""
 
 import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -48,6 +49,19 @@ def test_no_daemon_is_status_3(tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 3
     assert "Traceback" not in done.stderr
+
+
+def test_an_interrupt_ends_following_quietly(daemon: FakeDaemon) -> None:
+    """Who has seen enough presses Ctrl-C; that is no error to be explained."""
+    daemon.answers["Logs"] = [{"record": {"event": "first"}}]
+    daemon.goes_on = True
+    command = [SERVECTL, "--socket", str(daemon.path), "logs", "-f"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as following:
+        assert following.stdout is not None
+        assert b"first" in following.stdout.readline()
+        following.send_signal(signal.SIGINT)
+        assert following.communicate() == (b"", b"")
+    assert following.returncode == 130
 
 
 def test_the_socket_is_that_of_the_runtime_directory(

@@ -42,6 +42,21 @@ def test_a_good_reload_succeeds_and_keeps_what_is_unchanged(service: Service) ->
     assert service.main_pid() == main
 
 
+def test_a_reload_may_take_longer_than_a_start(service: Service, machine: Machine) -> None:
+    """The daemon asks for more time while a model loads, whatever the unit's timeout."""
+    service.start(MODEL)
+    drop_in = machine.path("/run/systemd/system/serve-daemon.service.d/short.conf")
+    drop_in.write_text("[Service]\nTimeoutStartSec=2\n")
+    machine.run("systemctl", "daemon-reload")
+    try:
+        service.write(MODEL + '[models.second]\nsource = "fake:load=4"\n')
+        service.systemctl("reload")
+        assert service.models()["second"]["state"] == "ready"
+    finally:
+        drop_in.unlink()
+        machine.run("systemctl", "daemon-reload")
+
+
 def test_a_bad_reload_fails_and_says_where(service: Service, machine: Machine) -> None:
     """The file, the line and the column are in the unit's status; nothing has changed."""
     service.start(MODEL)

@@ -19,19 +19,18 @@ def record_line(record: Document) -> str:
     level = str(record.get("level", "info"))
     model = record.get("model")
     moment = _local_time(record.get("timestamp"))
-    said = {"timestamp", "level", "model", "event", "exception"}
-    bound = [f"{key}={_value(value)}" for key, value in record.items() if key not in said]
+    said = {"timestamp", "level", "model", "event"}
+    bound = {key: value for key, value in record.items() if key not in said}
+    short = [f"{key}={_value(value)}" for key, value in bound.items() if not _is_long(value)]
     parts = [
         click.style(moment, dim=True) if moment else "",
         click.style(f"{level:<7}", fg=LEVEL_COLOURS.get(level)),
         click.style(f"{model}:", bold=True) if model else "",
         str(record.get("event", "")),
-        click.style(" ".join(bound), dim=True) if bound else "",
+        click.style(" ".join(short), dim=True) if short else "",
     ]
-    lines = [" ".join(part for part in parts if part)]
-    if trace := record.get("exception"):
-        lines += [f"    {line}" for line in str(trace).splitlines()]
-    return "\n".join(lines)
+    below = [line for value in bound.values() if _is_long(value) for line in _lines(value)]
+    return "\n".join([" ".join(part for part in parts if part), *below])
 
 
 def event_line(event: Document) -> str:
@@ -64,6 +63,16 @@ def changes_lines(changes: list[Document]) -> Iterator[str]:
             change["reason"],
         ]
         yield "  ".join(part for part in parts if part).rstrip()
+
+
+def _is_long(value: object) -> bool:
+    """Whether it is for lines of its own: a list, or a text such as a traceback."""
+    return isinstance(value, list) or "\n" in str(value)
+
+
+def _lines(value: object) -> Iterator[str]:
+    for item in value if isinstance(value, list) else [value]:
+        yield from (f"    {line}" for line in str(item).splitlines())
 
 
 def _value(value: object) -> str:
