@@ -166,8 +166,11 @@ class World:
 
     def ready(self) -> Instance:
         """The newest process says that it is ready."""
-        self.newest.on_message(engine_ready())
-        return self.newest
+        return self.ready_is(self.newest)
+
+    def ready_is(self, instance: Instance) -> Instance:
+        instance.on_message(engine_ready())
+        return instance
 
     def fail(self, reason: Reason, message: str = "as told") -> None:
         """The newest process says why it can't go on, and exits."""

@@ -98,6 +98,7 @@ class Unit:
             self._cancel_retry()
             self._move(Event.RETRY, reason)
         self._converge()
+        self.changes.notify()  # whoever waits for an earlier generation need not any more
         return wanted
 
     def check(self) -> None:
@@ -203,10 +204,8 @@ class Unit:
             return
         if self.coming is not None and self.coming.generation != self.generation:
             self._abandon(self.coming)
-        is_current = any(
-            each is not None and each.generation == self.generation
-            for each in (self.coming, self.serving)
-        )
+        present = [each for each in (self.serving, self.coming) if each is not None]
+        is_current = any(each.generation == self.generation for each in present)
         if not is_current and not any(each.phase is Phase.STOPPING for each in self.leaving):
             self._spawn()
 
