@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STAMP := $(VENV)/.installed
 
-.PHONY: venv serve test test-all check bench-start lock clean
+.PHONY: venv serve test test-all check bench-start bench-control lock clean
 
 venv: $(STAMP)  ## A virtual environment with everything in it; the commands are in .venv/bin
 
@@ -33,6 +33,9 @@ check: venv  ## Linters, types, import contracts and budgets alone
 # The peer gets an environment of its own: it brings a web stack that nothing here uses.
 bench-start: venv .venv-peer/.installed  ## Start-up time beside `transformers serve`
 	$(BIN)/python benchmarks/start_time.py .venv-peer/bin/python
+
+bench-control: venv  ## How soon the control socket answers, and what the supervisor holds
+	$(BIN)/python benchmarks/control_time.py
 
 .venv-peer/.installed: requirements.lock
 	$(PYTHON) -m venv .venv-peer

@@ -91,23 +91,24 @@ def daemon(directory: Path) -> float:
         return seconds_to_first_answer(port, "smollm2")
 
 
-def peer(program: str) -> float:
+def peer(python: str) -> float:
     port = free_port()
     path = weights()
     model = f"{path.parent}:{path.name}"
-    command = [program, "serve", model, "--continuous-batching", "--port", str(port),
+    program = str(Path(__file__).with_name("transformers_serve.py"))
+    command = [python, program, "serve", model, "--continuous-batching", "--port", str(port),
                "--host", "127.0.0.1", "--cb-num-blocks", "256"]  # fmt: skip
     with running(command, {"HF_HUB_OFFLINE": "1"}):
         return seconds_to_first_answer(port, model)
 
 
-def main(program: str) -> None:
+def main(python: str) -> None:
     with tempfile.TemporaryDirectory() as directory:
         print(f"first start of the daemon, converting the file: {daemon(Path(directory)):.2f} s")
         ours, theirs = [], []
         for _ in range(ROUNDS):
             ours.append(daemon(Path(directory)))
-            theirs.append(peer(program))
+            theirs.append(peer(python))
             print(f"serve-daemon {ours[-1]:6.2f} s   transformers serve {theirs[-1]:6.2f} s")
     ratio = statistics.median(theirs) / statistics.median(ours)
     print(
@@ -117,4 +118,4 @@ def main(program: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1] if len(sys.argv) > 1 else "transformers")
+    main(sys.argv[1] if len(sys.argv) > 1 else sys.executable)

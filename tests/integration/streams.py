@@ -1,7 +1,7 @@
 """Clients that stream, and check that nothing is lost or doubled."""
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
 from typing import Any
 
 import httpx
@@ -17,7 +17,7 @@ async def events_of(reply: httpx.Response) -> AsyncIterator[dict[str, Any]]:
     raise AssertionError("the stream ended without [DONE]")
 
 
-async def stream_response(client: httpx.AsyncClient, **request: Any) -> AsyncIterator[str]:
+async def stream_response(client: httpx.AsyncClient, **request: Any) -> AsyncGenerator[str, None]:
     """The deltas of a streamed /v1/responses; its end is checked against them."""
     text = ""
     async with client.stream("POST", "/v1/responses", json={"stream": True, **request}) as reply:
