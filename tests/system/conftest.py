@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from system.machine import CHECKOUT, Machine, NoMachine, booted, missing
+from system.machine import CHECKOUT, PROGRAMS, Machine, NoMachine, booted, missing
 from system.service import Service, free_port
 
 COMMANDS = Path(sys.executable).parent
@@ -25,7 +25,7 @@ ExecStart={COMMANDS}/serve-daemon
 ExecReload=
 ExecReload={COMMANDS}/servectl reload
 ProtectHome=tmpfs
-BindReadOnlyPaths={CHECKOUT} {sys.base_prefix}
+BindReadOnlyPaths={" ".join(PROGRAMS)}
 WatchdogSec=3
 RestartSec=100ms
 """

@@ -14,6 +14,8 @@ from pathlib import Path
 
 SYSTEMD = Path("/lib/systemd/systemd")
 CHECKOUT = Path(__file__).resolve().parents[2]
+# What the service runs, wherever it lies: the checkout, its environment, its interpreter.
+PROGRAMS = (str(CHECKOUT), sys.prefix, sys.base_prefix)
 BOOT = Path(__file__).with_name("boot.sh")
 SYSUSERS = CHECKOUT / "packaging/sysusers.d/serve-daemon.conf"
 BOOT_SECONDS = 60
@@ -97,13 +99,12 @@ def booted(units: Path) -> Iterator[Machine]:
 
 
 def _environment(units: Path) -> dict[str, str]:
-    kept = [CHECKOUT, Path(sys.base_prefix)]
     return {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "SYSTEMD": str(SYSTEMD),
         "UNITS": str(units),
         "SYSUSERS": str(SYSUSERS),
-        "KEEP": ":".join(map(str, kept)),
+        "KEEP": ":".join(PROGRAMS),
     }
 
 
