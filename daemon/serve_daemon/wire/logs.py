@@ -1,4 +1,4 @@
-"""How the child programs write their logs: one JSON object a line, on stderr, for the supervisor."""
+"""How the child programs write their logs: one JSON object a line, for the supervisor."""
 
 import logging
 import sys
@@ -18,6 +18,8 @@ _level = logging.INFO
 def configure_child_logging(level: str) -> None:
     """Send structlog's events, and the warnings of libraries, to stderr as JSON lines."""
     set_level(level)
+    logging.basicConfig(handlers=[_Library()], force=True)
+    logging.captureWarnings(capture=True)
     structlog.configure(
         processors=[
             _drop_below_level,
@@ -36,7 +38,17 @@ def set_level(level: str) -> None:
     """Write records of this level and above from now on."""
     global _level  # noqa: PLW0603 - one process has one log level
     _level = LEVELS[level]
-    logging.getLogger().setLevel(_level)
+    # Libraries tell of their every step; only what they warn of is for an operator.
+    logging.getLogger().setLevel(max(_level, logging.WARNING))
+
+
+class _Library(logging.Handler):
+    """Writes what a library has logged as a record of ours."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        method = "error" if record.levelno >= logging.ERROR else "warning"
+        write = getattr(structlog.get_logger(), method)
+        write(record.getMessage(), library=record.name, exc_info=record.exc_info)
 
 
 def _drop_below_level(

@@ -1,14 +1,7 @@
 """Every message that crosses a process boundary, as a typed value.
 
-Three conversations, each over a stream socket framed by `wire.framing`:
-
-- gateway -> engine: `Submit`, `Cancel`; engine -> gateway: `Welcome` once, then `Step`.
-- supervisor -> engine: `Configure` once, then `Drain`, `UseThreads`, `SetLogLevel`;
-  engine -> supervisor: `Progress`, `EngineReady` once, `EngineHeartbeat`, `Failing`.
-- supervisor -> gateway: `ConfigureGateway`, `Routes`, `StopAccepting`, `SetLogLevel`;
-  gateway -> supervisor: `GatewayReady`, `RoutesApplied`, `GatewayHeartbeat`, `Failing`.
-
-The end of a stream is a message too: the peer is gone.
+The programs speak over stream sockets, framed by `wire.framing`; who says what to whom stands at
+the end of this file. The end of a stream is a message too: the peer is gone.
 """
 
 from enum import StrEnum
@@ -18,9 +11,6 @@ from msgspec import Struct
 
 class Message(Struct, frozen=True, tag=True, array_like=True):
     """Base of all messages; the class name is the tag."""
-
-
-# ---------------------------------------------------------------- gateway <-> engine
 
 
 class Sampling(Struct, frozen=True, array_like=True):
@@ -35,12 +25,11 @@ class Sampling(Struct, frozen=True, array_like=True):
 class Submit(Message, frozen=True):
     """Generate after `tokens`: the prompt, then what was generated of it before, if anything.
 
-    `sequence` is the gateway's number for it, unique on its connection for ever.
     Random draws depend on (`sampling.seed`, position in `tokens`) alone, so a sequence that is
     submitted again with its output so far goes on as it would have.
     """
 
-    sequence: int
+    sequence: int  # the gateway's number for it, unique on its connection for ever
     request_id: str  # for the logs
     tokens: list[int]
     max_new_tokens: int  # still to be generated
@@ -55,7 +44,7 @@ class Cancel(Message, frozen=True):
 
 
 class Welcome(Message, frozen=True):
-    """The engine's first words on a connection."""
+    """The engine's first words on a connection, said once."""
 
     engine_id: str
     model: str
@@ -82,9 +71,6 @@ class Step(Message, frozen=True):
     """All outputs of one scheduler step that belong to one connection."""
 
     outputs: list[Output]
-
-
-# ---------------------------------------------------------------- supervisor <-> engine
 
 
 class EngineSpec(Struct, frozen=True):
@@ -142,7 +128,7 @@ class Phase(StrEnum):
 class Progress(Message, frozen=True):
     phase: Phase
     detail: str = ""
-    done: int = 0  # of `total`, in bytes, where that can be told
+    done: int = 0  # bytes of `total`, where that can be told
     total: int = 0
 
 
@@ -188,9 +174,6 @@ class Failing(Message, frozen=True):
     message: str  # one line: what, and what to do
 
 
-# ---------------------------------------------------------------- supervisor <-> gateway
-
-
 class GatewaySettings(Struct, frozen=True):
     max_body_size: int = 4 * 1024 * 1024  # bytes
     body_timeout: float = 30.0  # seconds for a whole request body
@@ -232,8 +215,7 @@ class Route(Struct, frozen=True):
 class Routes(Message, frozen=True):
     """The whole routing table.
 
-    Engines that are absent get no new sequence; their connection is
-    closed by the gateway as soon as its last sequence there has ended.
+    Where an engine is absent, gateways begin nothing and hang up after their last sequence there.
     """
 
     version: int
