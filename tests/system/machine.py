@@ -19,7 +19,7 @@ PROGRAMS = (str(CHECKOUT), sys.prefix, sys.base_prefix)
 BOOT = Path(__file__).with_name("boot.sh")
 SYSUSERS = CHECKOUT / "packaging/sysusers.d/serve-daemon.conf"
 BOOT_SECONDS = 60
-LIFE_SECONDS = 300
+LIFE_SECONDS = 600
 COMMAND_SECONDS = 60
 NAMESPACES = (
     *("--fork", "--pid", "--kill-child", "--mount-proc"),
@@ -121,7 +121,10 @@ def _control_group() -> Iterator[Path]:
     mounted = _cgroup2()
     assert mounted is not None
     group = mounted / f"serve-daemon-test-{os.getpid()}"
-    group.mkdir()
+    try:
+        group.mkdir()
+    except OSError as error:
+        raise NoMachine(f"no control group can be made: {error}") from error
     try:
         yield group
     finally:
