@@ -5,7 +5,8 @@ on the position after the last `<|assistant|>` alone, so that a sequence which i
 with its output so far must go on as if nothing had happened.
 """
 
-from itertools import count, takewhile
+from collections.abc import Iterator
+from itertools import chain, count, islice, repeat, takewhile
 from pathlib import Path
 
 import msgspec
@@ -57,7 +58,7 @@ def happens(number: int, wanted: int, once: str) -> bool:
 
 
 class Author:
-    """Writes the next token of a sequence."""
+    """Knows the text of every sequence."""
 
     def __init__(self, text: str) -> None:
         tokenizer: Tokenizer = make_tokenizer()
@@ -68,15 +69,15 @@ class Author:
         self.vocabulary = tokenizer.get_vocab_size()
         self._digits = {c: tokenizer.encode(c).ids[0] for c in "0123456789 "}
 
-    def next_token(self, tokens: list[int]) -> int:
-        """The token after `tokens`; the end mark where the text has ended."""
+    def write(self, tokens: list[int]) -> Iterator[int]:
+        """The tokens after `tokens`, for ever; the end mark where the text has ended."""
         start = _last(tokens, self._assistant) + 1
-        number = len(tokens) - start
+        position = len(tokens) - start
         if self._text == "count":
-            return self._digits[_counting(number)]
+            return (self._digits[_counting(number)] for number in count(position))
         question = tokens[_last(tokens[:start], self._user) + 1 : start]
-        answer = list(takewhile(lambda token: token != self.end, question))
-        return answer[number] if number < len(answer) else self.end
+        answer = takewhile(lambda token: token != self.end, question)
+        return islice(chain(answer, repeat(self.end)), position, None)
 
 
 def counting(length: int) -> str:

@@ -9,13 +9,15 @@ from urllib.parse import urlsplit
 import msgspec
 
 
-def post(path: str, body: Any, **headers: str) -> bytes:
-    """The bytes of a request."""
+def post(path: str, body: Any, *, declared_bytes: int | None = None) -> bytes:
+    """The bytes of a request, which may say that its body is longer."""
     content = body if isinstance(body, bytes) else msgspec.json.encode(body)
-    lines = [f"POST {path} HTTP/1.1", "Host: test", "Content-Type: application/json"]
-    given = {"Content-Length": str(len(content)), **headers}
-    lines += [f"{name.replace('_', '-')}: {value}" for name, value in given.items()]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + content
+    length = len(content) if declared_bytes is None else declared_bytes
+    head = (
+        f"POST {path} HTTP/1.1\r\nHost: test\r\nContent-Type: application/json\r\n"
+        f"Content-Length: {length}\r\n\r\n"
+    )
+    return head.encode() + content
 
 
 class RawClient:
@@ -45,15 +47,21 @@ class RawClient:
         await asyncio.get_running_loop().sock_sendall(self._socket, data)
 
     async def read_until(self, wanted: bytes) -> bytes:
-        """Read until `wanted` has come; b"" for the end of the connection."""
-        async with asyncio.timeout(20):
-            while not wanted or wanted not in self.received:
-                data = await asyncio.get_running_loop().sock_recv(self._socket, 4096)
-                if not data:
-                    break
-                self.received += data
-        assert wanted in self.received
+        """All that was received, once `wanted` is in it."""
+        while wanted not in self.received:
+            data = await self._read()
+            assert data, f"the connection ended after {self.received!r}"
+            self.received += data
         return self.received
+
+    async def read_until_end(self) -> None:
+        """Return when the other side has closed the connection."""
+        while await self._read():
+            pass
+
+    async def _read(self) -> bytes:
+        async with asyncio.timeout(20):
+            return await asyncio.get_running_loop().sock_recv(self._socket, 65536)
 
     def close(self) -> None:
         self._socket.close()

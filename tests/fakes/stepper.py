@@ -4,7 +4,7 @@ import asyncio
 import os
 import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -23,7 +23,7 @@ class Running:
     submit: Submit
     number: int
     begins: float  # loop time of its first token
-    tokens: list[int]
+    text: Iterator[int]
     generated: int = 0
 
 
@@ -119,7 +119,7 @@ class Stepper:
             submit=submit,
             number=self.requests,
             begins=loop.time() + behaviour.prefill,
-            tokens=list(submit.tokens),
+            text=self.author.write(submit.tokens),
         )
         self._work.set()
 
@@ -148,8 +148,7 @@ class Stepper:
 
     def _advance(self, running: Running) -> None:
         self._crash_if_told_to(running)
-        token = self.author.next_token(running.tokens)
-        running.tokens.append(token)
+        token = next(running.text)
         running.generated += 1
         self.generated += 1
         finish = self._finish(running, token)
@@ -168,7 +167,7 @@ class Stepper:
     def _finish(self, running: Running, token: int) -> Finish | None:
         if token in running.submit.stop_tokens and self._behaviour.eos:
             return Finish.STOP
-        full = len(running.tokens) >= self.max_context
+        full = len(running.submit.tokens) + running.generated >= self.max_context
         if full or running.generated >= running.submit.max_new_tokens:
             return Finish.LENGTH
         return None

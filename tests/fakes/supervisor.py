@@ -7,7 +7,7 @@ import signal
 import socket
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any, Self
@@ -131,9 +131,9 @@ class EngineChild(Child):
 class FakeSupervisor:
     """Starts one gateway, any number of engines, and tells the gateway of them."""
 
-    def __init__(self, directory: Path, settings: GatewaySettings) -> None:
+    def __init__(self, directory: Path) -> None:
         self.directory = directory
-        self.settings = settings
+        self.settings = GatewaySettings()
         self.engines: dict[str, EngineChild] = {}
         self.gateways: list[Child] = []
         self._ids = (f"e{number}" for number in itertools.count(1))
@@ -156,13 +156,32 @@ class FakeSupervisor:
     def gateway(self) -> Child:
         return self.gateways[-1]
 
-    async def start_gateway(self, *, log_level: str = "info") -> Child:
+    async def reset(self) -> None:
+        """Be as new: one idle gateway with the default settings, no model, no engine."""
+        for engine in self.engines.values():
+            await engine.end()
+        self.engines = {}
+        self._routes = []
+        self.settings = GatewaySettings()
+        alive = [each for each in self.gateways if each.process.returncode is None]
+        for gateway in self.gateways:
+            if gateway not in alive[-1:]:
+                await gateway.end()
+        self.gateways = alive[-1:]
+        if not alive:
+            await self.start_gateway()
+        await self.configure()
+        await self.until_idle()
+        self.gateway.lines.clear()
+
+    async def start_gateway(self) -> Child:
         gateway = Child(GatewayToSupervisor)
         self.gateways.append(gateway)
         command = [sys.executable, "-m", "serve_daemon.gateway"]
         await gateway.start(command, [self.listening])
-        gateway.peer.send(ConfigureGateway(self.settings, HEARTBEAT_SECONDS, log_level))
+        gateway.peer.send(ConfigureGateway(self.settings, HEARTBEAT_SECONDS, "info"))
         await gateway.until_said(GatewayReady)
+        await gateway.until_said(GatewayHeartbeat)
         await self.publish()
         return gateway
 
@@ -215,6 +234,17 @@ class FakeSupervisor:
         self._routes = [each for each in self._routes if each.model != model] + [route]
         await self.publish()
 
+    async def remove(self, model: str) -> None:
+        """Publish the table without the model."""
+        self._routes = [each for each in self._routes if each.model != model]
+        await self.publish()
+
+    async def configure(self, **settings: Any) -> None:
+        """Change settings of the running gateway; they hold when this returns."""
+        self.settings = msgspec.structs.replace(self.settings, **settings)
+        self.gateway.peer.send(ConfigureGateway(self.settings, HEARTBEAT_SECONDS, "info"))
+        await self.publish()  # messages are handled in order
+
     async def publish(self) -> None:
         """Send the routing table to every gateway, and return when it is applied."""
         version = next(self._versions)
@@ -242,9 +272,6 @@ class FakeSupervisor:
         for child in [*self.gateways, *self.engines.values()]:
             await child.end()
         self.listening.close()
-
-
-MakeSupervisor = Callable[..., Awaitable[FakeSupervisor]]
 
 
 def _has_said(child: Child, message: Any) -> bool:

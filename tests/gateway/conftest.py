@@ -3,40 +3,40 @@
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import httpx
 import pytest
+import pytest_asyncio
 
-from fakes.supervisor import FakeSupervisor, MakeSupervisor
-from serve_daemon.wire.messages import GatewaySettings
+from fakes.supervisor import FakeSupervisor
+
+HERE = Path(__file__).parent
 
 
-@pytest.fixture
-async def make_supervisor() -> AsyncIterator[MakeSupervisor]:
-    """Start a gateway with these settings."""
-    started: list[FakeSupervisor] = []
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The tests of a module share a loop, so that they can share a gateway."""
+    for item in items:
+        if item.path.parent == HERE and item.get_closest_marker("asyncio"):
+            item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def shared_supervisor() -> AsyncIterator[FakeSupervisor]:
     # Not tmp_path: the path of a Unix socket is at most 107 bytes long.
     with tempfile.TemporaryDirectory(prefix="gw") as directory:
-
-        async def make(**settings: Any) -> FakeSupervisor:
-            supervisor = FakeSupervisor(Path(directory), GatewaySettings(**settings))
-            started.append(supervisor)
-            await supervisor.start_gateway()
-            return supervisor
-
-        yield make
-        for supervisor in started:
-            await supervisor.end()
+        supervisor = FakeSupervisor(Path(directory))
+        yield supervisor
+        await supervisor.end()
 
 
-@pytest.fixture
-async def supervisor(make_supervisor: MakeSupervisor) -> FakeSupervisor:
-    """A gateway with the default settings, and no engine yet."""
-    return await make_supervisor()
+@pytest_asyncio.fixture(loop_scope="module")
+async def supervisor(shared_supervisor: FakeSupervisor) -> FakeSupervisor:
+    """A gateway with the default settings that knows no model, and no engine."""
+    await shared_supervisor.reset()
+    return shared_supervisor
 
 
-@pytest.fixture
+@pytest_asyncio.fixture(loop_scope="module")
 async def client(supervisor: FakeSupervisor) -> AsyncIterator[httpx.AsyncClient]:
     """An HTTP client of that gateway."""
     async with httpx.AsyncClient(base_url=supervisor.url, timeout=30) as client:

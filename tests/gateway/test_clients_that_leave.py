@@ -7,7 +7,7 @@ import pytest
 
 from fakes.behaviour import counting
 from fakes.clients import RawClient, post
-from fakes.supervisor import FakeSupervisor, MakeSupervisor
+from fakes.supervisor import FakeSupervisor
 from serve_daemon.wire.messages import EngineHeartbeat
 
 STREAMS = [
@@ -87,9 +87,9 @@ async def test_a_client_that_stops_reading_frees_its_sequence(
         assert (record["outcome"], record["status"]) == ("stalled", 499)
 
 
-async def test_a_client_that_reads_late_loses_nothing(make_supervisor: MakeSupervisor) -> None:
+async def test_a_client_that_reads_late_loses_nothing(supervisor: FakeSupervisor) -> None:
     """What the engine has made, and the client has not read yet, waits in the gateway."""
-    supervisor = await make_supervisor(stall_timeout=60.0)
+    await supervisor.configure(stall_timeout=60.0)
     engine = await supervisor.serve("fake:text=count,token_delay=0", max_context=100_000)
     body = {"model": "m", "input": "x", "stream": True, "max_output_tokens": 20_000}
     async with RawClient(supervisor.url) as client:

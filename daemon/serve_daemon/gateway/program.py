@@ -114,8 +114,9 @@ class Gateway:
     def _obey_signals(self) -> None:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGTERM, self._terminate)
-        # A terminal sends it to the whole group; the supervisor tells its children what to do.
+        # A terminal sends these to the whole group; the supervisor tells its children what to do.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def _terminate(self) -> None:
         self._begin_to_leave(self._conditions.settings.drain_timeout)

@@ -1,0 +1,111 @@
+"""OpenAI's own client, which validates strictly, as a judge."""
+
+from collections.abc import AsyncIterator
+
+import openai
+import pytest
+import pytest_asyncio
+
+from fakes.behaviour import counting
+from fakes.supervisor import FakeSupervisor
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def sdk(supervisor: FakeSupervisor) -> AsyncIterator[openai.AsyncOpenAI]:
+    async with openai.AsyncOpenAI(
+        base_url=f"{supervisor.url}/v1",
+        api_key="any",
+        max_retries=0,
+        _strict_response_validation=True,
+    ) as sdk:
+        yield sdk
+
+
+async def test_responses(supervisor: FakeSupervisor, sdk: openai.AsyncOpenAI) -> None:
+    """A whole reply."""
+    await supervisor.serve("fake:")
+    response = await sdk.responses.create(model="m", input="héllo", instructions="be brief")
+    assert response.output_text == "héllo"
+    assert response.usage is not None
+    assert response.usage.output_tokens == 7
+
+
+async def test_responses_stream(supervisor: FakeSupervisor, sdk: openai.AsyncOpenAI) -> None:
+    """The stream helper builds the same response from the events."""
+    await supervisor.serve("fake:text=count,token_delay=0")
+    async with sdk.responses.stream(model="m", input="x", max_output_tokens=50) as stream:
+        text = ""
+        async for event in stream:
+            if event.type == "response.output_text.delta":
+                text += event.delta
+            if event.type == "response.incomplete":
+                assert event.response.output_text == text == counting(50)
+    assert text
+
+
+async def test_chat(supervisor: FakeSupervisor, sdk: openai.AsyncOpenAI) -> None:
+    """A whole reply, sent back as it came in the next turn."""
+    await supervisor.serve("fake:")
+    first = await sdk.chat.completions.create(
+        model="m", messages=[{"role": "user", "content": "héllo"}]
+    )
+    message = first.choices[0].message
+    assert message.content == "héllo"
+    again = await sdk.chat.completions.create(
+        model="m",
+        messages=[
+            {"role": "user", "content": "héllo"},
+            message.model_dump(),  # type: ignore[list-item]
+            {"role": "user", "content": "again"},
+        ],
+    )
+    assert again.choices[0].message.content == "again"
+
+
+async def test_chat_stream(supervisor: FakeSupervisor, sdk: openai.AsyncOpenAI) -> None:
+    """A stream with its usage."""
+    await supervisor.serve("fake:")
+    stream = await sdk.chat.completions.create(
+        model="m",
+        messages=[{"role": "user", "content": "héllo"}],
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+    chunks = [chunk async for chunk in stream]
+    assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == "héllo"
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.completion_tokens == 7
+
+
+async def test_models(supervisor: FakeSupervisor, sdk: openai.AsyncOpenAI) -> None:
+    """The list, and one by its alias."""
+    await supervisor.route("org/name")
+    assert [model.id async for model in sdk.models.list()] == ["org/name"]
+    assert (await sdk.models.retrieve("org/name")).owned_by == "serve-daemon"
+    assert (await sdk.models.retrieve("org/name-alias")).id == "org/name-alias"
+
+
+async def test_errors_are_the_sdks_own(supervisor: FakeSupervisor, sdk: openai.AsyncOpenAI) -> None:
+    """Each status becomes the exception that it stands for, with param and code."""
+    await supervisor.serve("fake:error_on=1")
+    with pytest.raises(openai.NotFoundError) as missing:
+        await sdk.responses.create(model="nobody", input="x")
+    assert missing.value.code == "model_not_found"
+    with pytest.raises(openai.BadRequestError) as bad:
+        await sdk.responses.create(model="m", input="x", temperature=3)
+    assert bad.value.param == "temperature"
+    with pytest.raises(openai.InternalServerError):
+        await sdk.responses.create(model="m", input="x")
+
+
+async def test_an_error_within_a_chat_stream_is_raised(
+    supervisor: FakeSupervisor, sdk: openai.AsyncOpenAI
+) -> None:
+    """The SDK knows it as an error, not as the end."""
+    await supervisor.serve("fake:error_on=1")
+    stream = await sdk.chat.completions.create(
+        model="m", messages=[{"role": "user", "content": "x"}], stream=True
+    )
+    with pytest.raises(openai.APIError, match="failed on this request"):
+        async for _ in stream:
+            pass
