@@ -66,7 +66,7 @@ def test_no_command_is_in_the_manual_that_is_not_there() -> None:
     reason="scdoc and mandoc are not installed",
 )
 def test_a_page_is_clean(page: str, tmp_path: Path) -> None:
-    """Scdoc takes it, and mandoc has nothing to say about the result."""
+    """The page compiles without a warning, and mandoc finds no fault in the result."""
     made = subprocess.run(
         ["scdoc"], check=False, input=described(page), capture_output=True, text=True
     )

@@ -1,16 +1,15 @@
 """A control server on a real socket, with handlers that a test can choose."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from control.talking import Ask, Serve
 from serve_daemon.control.client import Client
-from serve_daemon.control.server import Call, ControlServer, Handler, bind
-
-Serve = Callable[..., Awaitable[ControlServer]]
+from serve_daemon.control.server import ControlServer, Handler, bind
 
 
 @pytest.fixture
@@ -35,7 +34,7 @@ async def serve(path: Path) -> AsyncIterator[Serve]:
 
 
 @pytest.fixture
-def ask(path: Path) -> Callable[..., Awaitable[dict[str, Any]]]:
+def ask(path: Path) -> Ask:
     """Makes one call with a new client, in a thread beside the server's loop."""
 
     def call(method: str, **parameters: Any) -> dict[str, Any]:
@@ -49,13 +48,3 @@ def ask(path: Path) -> Callable[..., Awaitable[dict[str, Any]]]:
         return await asyncio.to_thread(call, method, **parameters)
 
     return in_thread
-
-
-@pytest.fixture
-def get_config() -> Handler:
-    """A handler for GetConfig."""
-
-    async def handler(_call: Call) -> AsyncIterator[dict[str, Any]]:
-        yield {"config": {"answer": 42}}
-
-    return handler

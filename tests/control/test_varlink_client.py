@@ -1,18 +1,17 @@
 """An independent implementation of varlink talks to the server."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import varlink
 
+from control.talking import Serve
 from serve_daemon.control import protocol
 from serve_daemon.control.protocol import ControlError
-from serve_daemon.control.server import Call, ControlServer
-
-Serve = Callable[..., Awaitable[ControlServer]]
+from serve_daemon.control.server import Call
 
 
 async def _plan(call: Call) -> AsyncIterator[dict[str, Any]]:
