@@ -115,7 +115,7 @@ def integer(low: int, high: int) -> Reader:
         whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
         if isinstance(value, bool) or not whole:
             raise wrong_type(path, "an integer", value)
-        _check_range(value, path, low, high)
+        _check_range("integer", value, path, (low, high))
         return int(value)
 
     return read
@@ -127,7 +127,7 @@ def number(low: float, high: float, *, above_low: bool = False) -> Reader:
     def read(value: Any, path: str) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise wrong_type(path, "a number", value)
-        _check_range(value, path, low, high)
+        _check_range("decimal", value, path, (low, high))
         if above_low and value == low:
             message = f"Invalid '{path}': {value} must be greater than {low}."
             raise InvalidRequest(message, path, "decimal_below_min_value")
@@ -136,13 +136,14 @@ def number(low: float, high: float, *, above_low: bool = False) -> Reader:
     return read
 
 
-def _check_range(value: float, path: str, low: float, high: float) -> None:
+def _check_range(kind: str, value: float, path: str, limits: tuple[float, float]) -> None:
+    low, high = limits
     if value < low:
         message = f"Invalid '{path}': {value} is less than the minimum, {low}."
-        raise InvalidRequest(message, path, "integer_below_min_value")
+        raise InvalidRequest(message, path, f"{kind}_below_min_value")
     if value > high:
         message = f"Invalid '{path}': {value} is greater than the maximum, {high}."
-        raise InvalidRequest(message, path, "integer_above_max_value")
+        raise InvalidRequest(message, path, f"{kind}_above_max_value")
 
 
 def only(*neutral: Any) -> Reader:

@@ -1,0 +1,189 @@
+"""Whole bodies of both endpoints: what is honoured, let through, or refused by name."""
+
+import typing
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+from openai.types.chat import completion_create_params as openai_chat
+from openai.types.responses import response_create_params as openai_responses
+
+from serve_daemon.api.chat_completions import CHAT_COMPLETIONS, read_chat_request
+from serve_daemon.api.errors import InvalidRequest
+from serve_daemon.api.messages import ChatMessage
+from serve_daemon.api.requests import GenerationRequest
+from serve_daemon.api.responses import RESPONSES, read_responses_request
+
+CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
+RESPONSE: dict[str, Any] = {"model": "m", "input": "hi"}
+
+EXTENSIONS = {"top_k", "seed", "stop"}
+
+
+def chat(**fields: Any) -> GenerationRequest:
+    return read_chat_request(msgspec.json.encode({**CHAT, **fields}))
+
+
+def responses(**fields: Any) -> GenerationRequest:
+    return read_responses_request(msgspec.json.encode({**RESPONSE, **fields}))
+
+
+Read = Callable[..., GenerationRequest]
+
+
+@pytest.mark.parametrize(
+    ("table", "reference"),
+    [
+        (CHAT_COMPLETIONS, openai_chat.CompletionCreateParamsStreaming),
+        (RESPONSES, openai_responses.ResponseCreateParamsStreaming),
+    ],
+)
+def test_every_field_of_openais_reference_is_known(table: dict[str, Any], reference: Any) -> None:
+    """The SDK's own types are the reference; what is ours beside it is listed here."""
+    known = set(typing.get_type_hints(reference))
+    assert known <= set(table)
+    assert set(table) - known <= EXTENSIONS
+
+
+BOTH_NEUTRAL = {
+    "store": False,
+    "stream": False,
+    "tools": [],
+    "tool_choice": "auto",
+    "parallel_tool_calls": True,
+    "metadata": {"a": "b"},
+    "user": "somebody",
+    "safety_identifier": "x",
+    "prompt_cache_key": "x",
+    "service_tier": "auto",
+    "top_logprobs": 0,
+    "moderation": None,
+    "prompt_cache_retention": "in_memory",
+}
+CHAT_NEUTRAL = BOTH_NEUTRAL | {
+    "n": 1,
+    "logprobs": False,
+    "logit_bias": {},
+    "presence_penalty": 0,
+    "frequency_penalty": 0.0,
+    "response_format": {"type": "text"},
+    "modalities": ["text"],
+    "function_call": "none",
+    "functions": [],
+    "stop": None,
+    "seed": None,
+    "audio": None,
+    "verbosity": "medium",
+    "reasoning_effort": None,
+    "stream_options": None,
+    "web_search_options": None,
+}
+RESPONSES_NEUTRAL = BOTH_NEUTRAL | {
+    "tool_choice": "none",
+    "truncation": "disabled",
+    "text": {"format": {"type": "text"}, "verbosity": "medium"},
+    "reasoning": {"effort": None, "summary": None},
+    "include": [],
+    "background": False,
+    "previous_response_id": None,
+    "conversation": None,
+    "max_tool_calls": 3,
+    "prompt": None,
+    "stream_options": {"include_obfuscation": False},
+    "service_tier": "default",
+}
+
+
+@pytest.mark.parametrize(
+    ("read", "name", "value"),
+    [(chat, *item) for item in CHAT_NEUTRAL.items()]
+    + [(responses, *item) for item in RESPONSES_NEUTRAL.items()],
+)
+def test_a_neutral_value_is_never_a_reason_to_refuse(read: Read, name: str, value: Any) -> None:
+    """It asks for what is done anyway."""
+    assert read(**{name: value}).model == "m"
+
+
+@pytest.mark.parametrize(
+    ("read", "fields", "param"),
+    [
+        (chat, {"n": 2}, "n"),
+        (chat, {"logprobs": True}, "logprobs"),
+        (chat, {"top_logprobs": 2}, "top_logprobs"),
+        (chat, {"logit_bias": {"1": 5}}, "logit_bias"),
+        (chat, {"presence_penalty": 0.5}, "presence_penalty"),
+        (chat, {"frequency_penalty": -0.5}, "frequency_penalty"),
+        (chat, {"response_format": {"type": "json_object"}}, "response_format"),
+        (chat, {"modalities": ["text", "audio"]}, "modalities"),
+        (chat, {"tools": [{"type": "function"}]}, "tools"),
+        (chat, {"tool_choice": "required"}, "tool_choice"),
+        (chat, {"functions": [{}]}, "functions"),
+        (chat, {"store": True}, "store"),
+        (chat, {"service_tier": "priority"}, "service_tier"),
+        (chat, {"reasoning_effort": "high"}, "reasoning_effort"),
+        (chat, {"prediction": {}}, "prediction"),
+        (chat, {"repetition_penalty": 1.1}, "repetition_penalty"),
+        (chat, {"stream": True, "stream_options": {"x": 1}}, "stream_options.x"),
+        (chat, {"stream_options": {"include_usage": True}}, "stream_options"),
+        (chat, {"temperature": 2.1}, "temperature"),
+        (chat, {"top_p": 0}, "top_p"),
+        (chat, {"max_tokens": 0}, "max_tokens"),
+        (chat, {"max_completion_tokens": "7"}, "max_completion_tokens"),
+        (chat, {"top_k": -1}, "top_k"),
+        (chat, {"seed": 2**64}, "seed"),
+        (chat, {"model": None}, "model"),
+        (chat, {"model": 1}, "model"),
+        (chat, {"messages": None}, "messages"),
+        (responses, {"store": True}, "store"),
+        (responses, {"background": True}, "background"),
+        (responses, {"truncation": "auto"}, "truncation"),
+        (responses, {"previous_response_id": "resp_1"}, "previous_response_id"),
+        (responses, {"conversation": "conv_1"}, "conversation"),
+        (responses, {"include": ["message.output_text.logprobs"]}, "include"),
+        (responses, {"text": {"format": {"type": "json_schema"}}}, "text.format"),
+        (responses, {"text": {"verbosity": "low"}}, "text.verbosity"),
+        (responses, {"reasoning": {"effort": "low"}}, "reasoning.effort"),
+        (responses, {"reasoning": {"summary": "auto"}}, "reasoning.summary"),
+        (responses, {"tools": [{"type": "web_search"}]}, "tools"),
+        (responses, {"max_output_tokens": -1}, "max_output_tokens"),
+        (responses, {"max_tokens": 5}, "max_tokens"),
+        (responses, {"input": None}, "input"),
+        (responses, {"temperature": "hot"}, "temperature"),
+    ],
+)
+def test_what_is_not_supported_is_refused_by_name(
+    read: Read, fields: dict[str, Any], param: str
+) -> None:
+    """Never ignored."""
+    with pytest.raises(InvalidRequest, match=param) as refused:
+        read(**fields)
+    assert refused.value.param == param
+
+
+def test_what_is_honoured_is_in_the_request() -> None:
+    """Under one name for both endpoints."""
+    wanted = {"temperature": 0, "top_p": 0.5, "top_k": 3, "seed": 7, "stop": "x", "stream": True}
+    for request in (chat(max_tokens=5, **wanted), responses(max_output_tokens=5, **wanted)):
+        assert request.temperature == 0
+        assert (request.top_p, request.top_k, request.seed) == (0.5, 3, 7)
+        assert (request.stop, request.stream, request.max_tokens) == (["x"], True, 5)
+
+
+def test_the_newer_name_of_a_limit_wins() -> None:
+    """max_tokens is deprecated."""
+    assert chat(max_tokens=5, max_completion_tokens=7).max_tokens == 7
+
+
+def test_instructions_are_the_first_message() -> None:
+    """As a system message."""
+    request = responses(instructions="be brief")
+    assert request.messages == [ChatMessage("system", "be brief"), ChatMessage("user", "hi")]
+
+
+@pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'"\xed\xa0\x80"', b"[" * 10**6, b"NaN"])
+def test_a_body_that_is_no_json_is_refused(body: bytes) -> None:
+    """However deep or odd it is."""
+    with pytest.raises(InvalidRequest) as refused:
+        read_chat_request(body)
+    assert refused.value.code == "invalid_json"
