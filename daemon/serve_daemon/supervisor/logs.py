@@ -6,6 +6,7 @@ A terminal gets readable lines, the journal its native fields, anything else JSO
 import json
 import logging
 import os
+import re
 import socket
 import sys
 from collections.abc import Callable, Mapping, MutableMapping
@@ -18,6 +19,7 @@ from serve_daemon.wire.logs import LEVELS
 
 KEPT_RECORDS = 2000
 JOURNAL_SOCKET = "/run/systemd/journal/socket"
+_NOT_IN_A_FIELD_NAME = re.compile(r"[^A-Z0-9_]")
 PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
 
 Record = MutableMapping[str, Any]
@@ -149,7 +151,7 @@ def journal_datagram(record: Mapping[str, Any]) -> bytes:
     }
     for key, value in record.items():
         if key not in ("event", "level", "timestamp"):
-            fields[f"SERVE_{key.upper()}"] = str(value)
+            fields[f"SERVE_{_NOT_IN_A_FIELD_NAME.sub('_', key.upper())}"] = str(value)
     return b"".join(_journal_field(key, value.encode()) for key, value in fields.items())
 
 

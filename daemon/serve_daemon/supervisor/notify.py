@@ -18,15 +18,11 @@ class Notifier:
         self._address = environment.get("NOTIFY_SOCKET", "")
         if self._address.startswith("@"):
             self._address = "\0" + self._address[1:]
-        self._socket: socket.socket | None = None
-        if self._address:
-            self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC)
-            self._socket.setblocking(False)
         self.watchdog_seconds = _watchdog_seconds(environment)
 
     @property
     def is_supervised(self) -> bool:
-        return self._socket is not None
+        return bool(self._address)
 
     def ready(self, status: str) -> None:
         self._send(f"READY=1\nSTATUS={status}")
@@ -58,15 +54,17 @@ class Notifier:
         self._send(f"FDSTOREREMOVE=1\nFDNAME={name}")
 
     def _send(self, message: str, descriptors: Sequence[int] = ()) -> None:
-        if self._socket is None:
+        if not self._address:
             return
         # Not socket.send_fds(): before Python 3.13 it drops the address.
         rights = (socket.SOL_SOCKET, socket.SCM_RIGHTS, array("i", descriptors))
         passed = [rights] if descriptors else []
-        try:
-            self._socket.sendmsg([message.encode()], passed, 0, self._address)
-        except OSError:
-            return
+        with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as sending:
+            sending.setblocking(False)
+            try:
+                sending.sendmsg([message.encode()], passed, 0, self._address)
+            except OSError:
+                return
 
 
 def _watchdog_seconds(environment: Mapping[str, str]) -> float | None:

@@ -1,0 +1,20 @@
+"""Whether a process still answers and works."""
+
+import pytest
+
+from serve_daemon.supervisor.liveness import Signs, hang
+
+
+@pytest.mark.parametrize(
+    ("silent", "stalled", "verdict"),
+    [
+        (0.0, 0.0, ""),
+        (10.0, 10.0, ""),
+        (10.5, 0.0, "hung: no sign of life for 10 s"),
+        (0.0, 11.0, "hung: no step finished for 11 s"),
+        (12.0, 11.0, "hung: no sign of life for 12 s"),
+    ],
+)
+def test_hang(silent: float, stalled: float, verdict: str) -> None:
+    """Silence or standing still for longer than the timeout is a hang; up to it is not."""
+    assert hang(Signs(silent, stalled), 10.0) == verdict
