@@ -3,37 +3,43 @@
 They are gathered in one directory whatever the checkpoint looks like. No torch here.
 """
 
+import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+FORMAT_VERSION = 1  # raise it when what is written changes
 TOKENIZER = "tokenizer.json"
 TOKENIZER_CONFIG = "tokenizer_config.json"
+SPECIAL_TOKENS_MAP = "special_tokens_map.json"
 CHAT_TEMPLATE = "chat_template.jinja"
 COPIED = (TOKENIZER, "config.json", "generation_config.json")
+READ = (*COPIED, TOKENIZER_CONFIG, SPECIAL_TOKENS_MAP, CHAT_TEMPLATE)
 SPECIAL_TOKENS = ("bos_token", "eos_token", "pad_token", "unk_token")
 
 
-def gather(checkpoint: Path, target: Path) -> None:
-    """Fill `target` from `checkpoint`, replacing what is there."""
+def gather(checkpoint: Path, cache: Path) -> Path:
+    """The directory in `cache` with the artefacts of `checkpoint`, made if it isn't there.
+
+    It appears whole and never changes, so that engines and gateways may share it.
+    """
+    target = cache / f"{checkpoint.name}-{_digest(checkpoint)}"
+    if target.exists():
+        return target
     partial = target.with_name(f"{target.name}.{os.getpid()}.partial")
+    shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    for name in COPIED:
-        if (checkpoint / name).is_file():
-            shutil.copyfile(checkpoint / name, partial / name)
-    config = _read(checkpoint / TOKENIZER_CONFIG)
-    special = _read(checkpoint / "special_tokens_map.json")
-    if not (partial / TOKENIZER).exists() and config:
-        _build_tokenizer(checkpoint, partial)
-    if config or special:
-        (partial / TOKENIZER_CONFIG).write_text(json.dumps(tokenizer_config(config, special)))
-    if template := _chat_template(checkpoint, config):
-        (partial / CHAT_TEMPLATE).write_text(template)
-    shutil.rmtree(target, ignore_errors=True)
-    partial.rename(target)
+    _write(checkpoint, partial)
+    try:
+        partial.rename(target)
+    except OSError:
+        shutil.rmtree(partial)
+        if not target.exists():  # else another engine was quicker
+            raise
+    return target
 
 
 def tokenizer_config(config: Mapping[str, Any], special: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,6 +60,33 @@ def default_template(template: object) -> str:
         named = {entry["name"]: entry["template"] for entry in template}
         return str(named.get("default", ""))
     return ""
+
+
+def _write(checkpoint: Path, target: Path) -> None:
+    for name in COPIED:
+        if (checkpoint / name).is_file():
+            shutil.copyfile(checkpoint / name, target / name)
+    config = _read(checkpoint / TOKENIZER_CONFIG)
+    special = _read(checkpoint / SPECIAL_TOKENS_MAP)
+    if config and not (target / TOKENIZER).exists():
+        _build_tokenizer(checkpoint, target)
+    if config or special:
+        (target / TOKENIZER_CONFIG).write_text(json.dumps(tokenizer_config(config, special)))
+    if template := _chat_template(checkpoint, config):
+        (target / CHAT_TEMPLATE).write_text(template, encoding="utf-8")
+
+
+def _digest(checkpoint: Path) -> str:
+    lines = [str(FORMAT_VERSION), str(checkpoint.resolve()), *_stamps(checkpoint)]
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
+def _stamps(checkpoint: Path) -> Iterator[str]:
+    for name in READ:
+        file = checkpoint / name
+        if file.is_file():
+            status = file.stat()
+            yield f"{name} {status.st_size} {status.st_mtime_ns}"
 
 
 def _chat_template(checkpoint: Path, config: Mapping[str, Any]) -> str:

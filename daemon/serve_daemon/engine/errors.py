@@ -31,6 +31,8 @@ def classify(error: BaseException) -> EngineError:
         return EngineError(
             reason, f"{text}; lower kv_cache_memory, max_requests or max_batch_tokens"
         )
+    if _is_full_disk(error):
+        return EngineError(reason, f"{text}; make room, or move the cache directory")
     return EngineError(reason, f"{type(error).__name__}: {text}")
 
 
@@ -43,9 +45,13 @@ def _reason(error: BaseException) -> Reason:
         return Reason.MEMORY
     if names & DEVICE_TYPES or _mentions(text, DEVICE_PHRASES):
         return Reason.DEVICE
-    if isinstance(error, ImportError):
+    if isinstance(error, ImportError) or _is_full_disk(error):
         return Reason.CONFIG
     return Reason.INTERNAL
+
+
+def _is_full_disk(error: BaseException) -> bool:
+    return isinstance(error, OSError) and error.errno in {errno.ENOSPC, errno.EDQUOT}
 
 
 def _mentions(text: str, phrases: tuple[str, ...]) -> bool:

@@ -7,7 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from serve_daemon.engine.errors import EngineError
-from serve_daemon.engine.sources import HubSource, choose_file
+from serve_daemon.engine.sources import (
+    GGUF_SUFFIX,
+    PREFERRED_QUANTIZATION,
+    HubSource,
+    choose_file,
+)
 from serve_daemon.wire.messages import Reason
 
 Report = Callable[[str, int, int], None]  # what, bytes done, bytes in all
@@ -22,20 +27,36 @@ def find(source: HubSource, *, with_weights: bool, with_code: bool, report: Repo
 
     Raises `EngineError` where it can't be had.
     """
-    cached = _cached(source, with_weights=with_weights)
-    if cached is not None:
-        return cached
-    sizes = _sizes(source)
+    folder = _snapshot(source)
+    if folder is not None and (found := cached(folder, source.file, with_weights=with_weights)):
+        return found
+    try:
+        sizes = _sizes(source)
+    except EngineError:
+        # What the cache holds is not what would be chosen, but it is all that can be had.
+        if folder is not None and not source.file and (names := _gguf_names(folder)):
+            return folder / choose_file(source.repository, names)
+        raise
     file = source.file or (choose_file(source.repository, list(sizes)) if with_weights else "")
-    wanted = [file] if file else wanted_files(list(sizes), with_weights, with_code)
     if file and file not in sizes:
         raise EngineError(
             Reason.SOURCE,
             f"{source.repository} has no file {file}. There are: {', '.join(sorted(sizes))}",
         )
+    wanted = [file] if file else wanted_files(list(sizes), with_weights, with_code)
     _check_disk(source, sum(sizes[name] for name in wanted))
-    folder = _download(source, wanted, report)
-    return folder / file if file else folder
+    downloaded = _download(source, wanted, report)
+    return downloaded / file if file else downloaded
+
+
+def cached(folder: Path, file: str, *, with_weights: bool) -> Path | None:
+    """What the snapshot `folder` surely has of what a source names; None: the Hub must be asked."""
+    if file:
+        return folder / file if (folder / file).is_file() else None
+    if is_complete(folder) or (not with_weights and (folder / "config.json").is_file()):
+        return folder
+    preferred = [name for name in _gguf_names(folder) if PREFERRED_QUANTIZATION in name.upper()]
+    return folder / preferred[0] if len(preferred) == 1 else None
 
 
 def wanted_files(names: Sequence[str], with_weights: bool, with_code: bool) -> list[str]:
@@ -60,24 +81,23 @@ def is_complete(folder: Path) -> bool:
     return all((folder / shard).is_file() for shard in shards)
 
 
-def _cached(source: HubSource, *, with_weights: bool) -> Path | None:
+def _gguf_names(folder: Path) -> list[str]:
+    return [str(path.relative_to(folder)) for path in folder.rglob(f"*{GGUF_SUFFIX}")]
+
+
+def _snapshot(source: HubSource) -> Path | None:
+    """What the cache holds of the revision, which may be a part."""
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import LocalEntryNotFoundError
 
     try:
-        folder = Path(
+        return Path(
             snapshot_download(
                 source.repository, revision=source.revision or None, local_files_only=True
             )
         )
     except LocalEntryNotFoundError:
         return None
-    if source.file:
-        return folder / source.file if (folder / source.file).is_file() else None
-    if is_complete(folder) or (not with_weights and (folder / "config.json").is_file()):
-        return folder
-    names = [str(path.relative_to(folder)) for path in folder.rglob("*.gguf")]
-    return folder / choose_file(source.repository, names) if names else None
 
 
 def _sizes(source: HubSource) -> dict[str, int]:

@@ -1,6 +1,5 @@
 """From a spec to a model in memory, and to the files that the gateway reads."""
 
-import hashlib
 import importlib.util
 from collections.abc import Callable
 from pathlib import Path
@@ -25,13 +24,11 @@ class Loaded(Struct, frozen=True):
     device: str
 
 
-def load(spec: EngineSpec, cache: Path, announce: Announce) -> Loaded:
-    """Find, convert and load what `spec` names.
+def load(spec: EngineSpec, checkpoint: Path, cache: Path, announce: Announce) -> Loaded:
+    """Load the model of `spec` from what `locate` found, converting it if need be.
 
     Raises `EngineError`.
     """
-    checkpoint = locate(spec, announce)
-    announce(Phase.IMPORTING, "torch", 0, 0)
     device = choose_device(spec.device)
     try:
         return _load(spec, checkpoint, _Places(cache, device), announce)
@@ -85,16 +82,12 @@ class _Places(Struct, frozen=True):
 
 def _load(spec: EngineSpec, checkpoint: Path, places: _Places, announce: Announce) -> Loaded:
     if checkpoint.suffix == sources.GGUF_SUFFIX:
-        checkpoint = _converted(spec, checkpoint, places, announce)
-        readable = checkpoint
+        checkpoint = readable = _converted(spec, checkpoint, places, announce)
     else:
-        readable = _artefacts_folder(checkpoint, places.cache)
-        artefacts.gather(checkpoint, readable)
+        readable = artefacts.gather(checkpoint, places.cache / "artefacts")
     announce(Phase.LOADING, str(checkpoint), 0, 0)
-    model = _dummy(spec, checkpoint) if spec.load_format == "dummy" else None
-    if model is None:
-        model = _from_checkpoint(spec, checkpoint, places.device)
-    return Loaded(model.eval(), readable, places.device)
+    make = _dummy if spec.load_format == "dummy" else _from_checkpoint
+    return Loaded(make(spec, checkpoint, places.device).eval(), readable, places.device)
 
 
 def _converted(spec: EngineSpec, gguf: Path, places: _Places, announce: Announce) -> Path:
@@ -110,12 +103,11 @@ def _converted(spec: EngineSpec, gguf: Path, places: _Places, announce: Announce
     return target
 
 
-def _dummy(spec: EngineSpec, folder: Path) -> Any:
+def _dummy(spec: EngineSpec, folder: Path, device: str) -> Any:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
     config = AutoConfig.from_pretrained(folder, trust_remote_code=spec.trust_remote_code)
-    device = choose_device(spec.device)
     dtype = _dtype(spec, _named(config.dtype), device)
     torch.manual_seed(DUMMY_SEED)
     with torch.device(device):
@@ -159,11 +151,6 @@ def _named(dtype: object) -> str:
     return "" if dtype is None else str(dtype).removeprefix("torch.")
 
 
-def _artefacts_folder(checkpoint: Path, cache: Path) -> Path:
-    digest = hashlib.sha256(str(checkpoint.resolve()).encode()).hexdigest()[:16]
-    return cache / "artefacts" / f"{checkpoint.name}-{digest}"
-
-
 def _package_folder(package: str) -> Path:
     """Where an installed package lies; it is not imported."""
     found = importlib.util.find_spec(package)
@@ -186,7 +173,7 @@ def _existing(path: Path, source: str) -> Path:
 
 def _as_load_error(error: Exception, spec: EngineSpec) -> EngineError:
     failure = classify(error)
-    if isinstance(error, EngineError) or failure.reason is not Reason.INTERNAL:
+    if failure.reason is not Reason.INTERNAL:
         return failure
     if "attn_implementation" in str(error):
         return EngineError(

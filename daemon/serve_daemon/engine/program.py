@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import structlog
 
+from serve_daemon.engine import loader
 from serve_daemon.engine.errors import EngineError, classify
 from serve_daemon.engine.protocol import Engine
 from serve_daemon.engine.server import Server
@@ -124,15 +125,17 @@ class Program:
             self._call(self._fail, classify(error))
 
     def _build(self, configure: Configure) -> None:
+        cache = Path(configure.cache_directory)
+        checkpoint = loader.locate(configure.spec, self._announce)
         self._announce(Phase.IMPORTING, "torch", 0, 0)
         import torch
 
-        from serve_daemon.engine import loader
         from serve_daemon.engine.continuous.engine import ContinuousEngine
+        from serve_daemon.engine.continuous.settings import check
 
-        torch.set_num_threads(self._threads)
-        cache = Path(configure.cache_directory)
-        loaded = loader.load(configure.spec, cache, self._announce)
+        check(configure.spec)
+        torch.set_num_threads(self._threads)  # of this thread, which loads
+        loaded = loader.load(configure.spec, checkpoint, cache, self._announce)
         self._announce(Phase.WARMING, "", 0, 0)
         engine = ContinuousEngine(loaded, configure.spec, self._threads)
         server = Server(

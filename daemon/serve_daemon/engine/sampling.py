@@ -16,6 +16,7 @@ from serve_daemon.wire.messages import Sampling
 
 NUCLEUS_CANDIDATES = 512  # a full sort is for the rows whose nucleus is wider than that
 SEED_MASK = (1 << 64) - 1
+COLDEST = 1e-5  # below that a division overflows, and only the likeliest token is left anyway
 
 
 class Draw(Struct, frozen=True):
@@ -26,7 +27,7 @@ class Draw(Struct, frozen=True):
 
 
 def is_greedy(sampling: Sampling) -> bool:
-    return sampling.temperature <= 0 or sampling.top_k == 1
+    return sampling.temperature < COLDEST or sampling.top_k == 1
 
 
 def choose(logits: torch.Tensor, draws: Sequence[Draw]) -> torch.Tensor:

@@ -1,6 +1,5 @@
-"""Transformers' manager with the seams that an engine needs; versions are told apart here."""
+"""Transformers' manager with the seams that an engine needs."""
 
-import dataclasses
 import logging
 import threading
 from collections.abc import Callable
@@ -9,6 +8,8 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 from transformers.generation.configuration_utils import ContinuousBatchingConfig
+from transformers.generation.continuous_batching.cache import group_layers_by_attn_type
+from transformers.generation.continuous_batching.cache_allocators import FULL_ATTENTION
 from transformers.generation.continuous_batching.cb_logits_processors import (
     ContinuousBatchingLogitsProcessor,
 )
@@ -21,13 +22,13 @@ from transformers.generation.continuous_batching.scheduler import (
     FIFOScheduler,
 )
 
+from serve_daemon.engine.continuous import attention
 from serve_daemon.engine.continuous.sequences import SequenceState, draws_of
 from serve_daemon.engine.sampling import Draw, choose, is_greedy
 
 logging.getLogger("ContinuousBatchingLogger").setLevel(logging.WARNING)
 
 SCHEDULER = "serve_daemon"
-FIELDS = frozenset(field.name for field in dataclasses.fields(ContinuousBatchingConfig))
 
 
 class Hooks:
@@ -58,6 +59,9 @@ class Manager(ContinuousBatchingManager):  # type: ignore[misc]
         self.output_router = Router(hooks.deliver)
         self.wanted_threads = 0
         self._threads = 0
+        self._attends_by_sequence = _can_attend_by_sequence(model)
+        if self._attends_by_sequence:
+            model.set_attn_implementation(attention.NAME)
         # Only processors that the list converts itself are counted in `tensors_required`.
         self.logit_processor.logits_processor.append(SamplingProcessor())
         self.logit_processor.tensors_required = 1
@@ -77,6 +81,8 @@ class Manager(ContinuousBatchingManager):  # type: ignore[misc]
         if self._threads != self.wanted_threads:
             torch.set_num_threads(self.wanted_threads)  # of this thread, which computes
             self._threads = self.wanted_threads
+        if self._attends_by_sequence:
+            _plan_attention(self.batch_processor)
         super()._generation_step()
         self._hooks.stepped()
 
@@ -130,6 +136,12 @@ class Scheduler(FIFOScheduler):  # type: ignore[misc]
             self.on_dropped(states)
         return states
 
+    def _infer_request_tokens(self, state: SequenceState, *arguments: Any) -> list[int]:
+        had = state.position_offset
+        tokens: list[int] = super()._infer_request_tokens(state, *arguments)
+        state.cached_tokens += state.position_offset - had
+        return tokens
+
 
 SCHEDULER_MAPPING[SCHEDULER] = Scheduler
 
@@ -162,8 +174,33 @@ class SamplingProcessor(ContinuousBatchingLogitsProcessor):  # type: ignore[misc
         )
 
 
-def settings(**values: Any) -> ContinuousBatchingConfig:
-    """The manager's configuration, in the words of the Transformers that is installed."""
-    if "page_size" not in FIELDS:  # before 5.18
-        values["block_size"] = values.pop("page_size")
-    return ContinuousBatchingConfig(**{key: values[key] for key in values if key in FIELDS})
+def attention_name(model: Any) -> str:
+    """The attention that `model` uses, as a config would name it."""
+    name = _attention(model)
+    return "sdpa" if name == attention.NAME else name.removeprefix("paged|")
+
+
+def _attention(model: Any) -> str:
+    return str(model.config._attn_implementation)  # noqa: SLF001 - it has no public name
+
+
+def _can_attend_by_sequence(model: Any) -> bool:
+    """Whether `attention.attend` does for this model what Transformers' own SDPA would."""
+    config = model.config.get_text_config()
+    return (
+        model.device.type == "cpu"
+        and _attention(model) == "sdpa"
+        and set(group_layers_by_attn_type(config)) == {FULL_ATTENTION}
+    )
+
+
+def _plan_attention(processor: Any) -> None:
+    inputs, cache = processor.inputs_and_outputs, processor.cache
+    # A lone row goes through other kernels, with other rounding, than a row among several.
+    inputs.num_q_tokens = max(inputs.num_q_tokens, 2)
+    scheduled = inputs.requests_in_batch
+    parts = attention.parts_of(
+        (request.query_length, request.state.position_offset) for request in scheduled
+    )
+    slots = inputs.read_index_storage[0, : inputs.true_read_sizes[0]]
+    cache.plan = attention.plan(list(parts), slots, cache.dtype)

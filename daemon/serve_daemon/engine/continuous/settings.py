@@ -1,0 +1,89 @@
+"""What a spec leaves open, decided for the model and the machine, in the manager's own words."""
+
+import dataclasses
+from typing import Any
+
+import torch
+from transformers.generation.configuration_utils import ContinuousBatchingConfig
+
+from serve_daemon.engine.continuous import memory
+from serve_daemon.engine.continuous.manager import SCHEDULER
+from serve_daemon.engine.errors import EngineError
+from serve_daemon.engine.loader import Loaded
+from serve_daemon.wire.messages import EngineSpec, Reason
+
+ATTENTIONS = ("auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3")
+FIELDS = frozenset(field.name for field in dataclasses.fields(ContinuousBatchingConfig))
+
+# Tokens of one step: a long prompt is cut, so that others' tokens don't wait for all of it.
+CPU_BATCH_TOKENS = 256
+ACCELERATOR_BATCH_TOKENS = 2048
+
+
+def check(spec: EngineSpec) -> None:
+    """Raise `EngineError` for what no continuous batching can do, before anything is loaded."""
+    wanted = spec.attn_implementation
+    if wanted not in ATTENTIONS:
+        raise EngineError(
+            Reason.CONFIG,
+            f"attn_implementation '{wanted}' does not work with engine 'continuous';"
+            f" use one of {', '.join(ATTENTIONS)}",
+        )
+
+
+def pool_for(loaded: Loaded, spec: EngineSpec) -> memory.Pool:
+    config = loaded.model.config.get_text_config()
+    heads = config.num_attention_heads
+    geometry = memory.Geometry(
+        layers=config.num_hidden_layers,
+        key_value_heads=getattr(config, "num_key_value_heads", None) or heads,
+        head_size=getattr(config, "head_dim", None) or config.hidden_size // heads,
+        bytes_per_value=loaded.model.dtype.itemsize,
+        max_positions=config.max_position_embeddings,
+    )
+    wishes = memory.Wishes(
+        max_requests=spec.max_requests,
+        max_context=spec.max_context,
+        kv_cache_memory=spec.kv_cache_memory,
+    )
+    kind = loaded.device.partition(":")[0]
+    return memory.plan(geometry, wishes, _available_bytes(loaded.device), kind)
+
+
+def _available_bytes(device: str) -> int:
+    if device != "cpu":
+        return torch.cuda.mem_get_info(torch.device(device))[0]
+    import psutil
+
+    return int(psutil.virtual_memory().available)
+
+
+def manager_settings(spec: EngineSpec, pool: memory.Pool, device: str) -> Any:
+    usual = CPU_BATCH_TOKENS if device == "cpu" else ACCELERATOR_BATCH_TOKENS
+    return _config(
+        page_size=memory.PAGE_TOKENS,
+        num_blocks=pool.pages,
+        max_batch_tokens=max(spec.max_batch_tokens or usual, spec.max_requests),
+        max_memory_percent=0.95,
+        max_requests_per_batch=spec.max_requests,
+        allow_block_sharing=True,
+        use_async_batching=False,
+        use_cuda_graph=False,  # a captured graph would freeze the sampler's choice of path
+        auto_switch_to_flash=device != "cpu" and spec.attn_implementation == "auto",
+        scheduler_type=SCHEDULER,
+    )
+
+
+def eos_tokens(model: Any) -> list[int]:
+    for config in (model.generation_config, model.config):
+        eos = getattr(config, "eos_token_id", None)
+        if eos is not None:
+            return [eos] if isinstance(eos, int) else list(eos)
+    return []
+
+
+def _config(**values: Any) -> ContinuousBatchingConfig:
+    """The manager's configuration, in the words of the Transformers that is installed."""
+    if "page_size" not in FIELDS:  # before 5.18
+        values["block_size"] = values.pop("page_size")
+    return ContinuousBatchingConfig(**{key: values[key] for key in values if key in FIELDS})
