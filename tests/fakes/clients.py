@@ -21,13 +21,13 @@ def post(path: str, body: Any, *, declared_bytes: int | None = None) -> bytes:
 
 
 class RawClient:
-    """One connection, whose kernel buffer for what arrives is as small as it can be."""
+    """One connection, by default with the smallest kernel buffer for what arrives."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, receive_buffer_bytes: int = 2048) -> None:
         parts = urlsplit(url)
         self._address = (parts.hostname, parts.port)
         self._socket = socket.socket()
-        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, receive_buffer_bytes)
         self._socket.setblocking(False)
         self.received = b""
 

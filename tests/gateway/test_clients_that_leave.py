@@ -87,6 +87,19 @@ async def test_a_client_that_stops_reading_frees_its_sequence(
         assert (record["outcome"], record["status"]) == ("stalled", 499)
 
 
+async def test_a_client_with_large_buffers_that_stops_reading_frees_its_sequence(
+    supervisor: FakeSupervisor,
+) -> None:
+    """Its kernel would take megabytes; the gateway sees that the program reads nothing of them."""
+    engine = await supervisor.serve("fake:text=count,token_delay=0.05", max_context=1_000_000)
+    async with RawClient(supervisor.url, receive_buffer_bytes=4_000_000) as client:
+        await client.send(post("/v1/responses", {"model": "m", "input": "x", "stream": True}))
+        await client.read_until(b"output_text.delta")
+        await engine.until_sequences(1)
+        await engine.until_sequences(0)
+    assert (await supervisor.until_record("/v1/responses"))["outcome"] == "stalled"
+
+
 async def test_a_client_that_reads_late_loses_nothing(supervisor: FakeSupervisor) -> None:
     """What the engine has made, and the client has not read yet, waits in the gateway."""
     await supervisor.configure(stall_timeout=60.0)

@@ -11,9 +11,10 @@ from serve_daemon.gateway.front import Front
 from serve_daemon.gateway.health import Health, Ready
 from serve_daemon.gateway.models import ModelCollection, OneModel
 from serve_daemon.gateway.responses import Responses
+from serve_daemon.gateway.stalls import StallWatch
 
 
-def create_app(models: Models, conditions: Conditions) -> Front:
+def create_app(models: Models, conditions: Conditions, stalls: StallWatch) -> Front:
     """The whole ASGI application."""
     app = falcon.asgi.App(media_type=falcon.MEDIA_JSON)
     for kind in (Exception, falcon.HTTPError):  # Falcon has a handler of its own for the latter
@@ -24,4 +25,4 @@ def create_app(models: Models, conditions: Conditions) -> Front:
     app.add_route("/v1/models/{model:path}", OneModel(models.table))
     app.add_route("/v1/responses", Responses(models))
     app.add_route("/v1/chat/completions", ChatCompletions(models))
-    return Front(app, conditions)
+    return Front(app, conditions, stalls)

@@ -5,10 +5,10 @@ import importlib
 from collections.abc import Sequence
 from typing import Any
 
-from jinja2 import TemplateError
+from jinja2 import TemplateError, TemplateSyntaxError
 
 from serve_daemon.api.messages import ChatMessage
-from serve_daemon.gateway.errors import invalid
+from serve_daemon.gateway.errors import failed, invalid
 
 
 class ChatTemplates:
@@ -30,7 +30,7 @@ class ChatTemplates:
     ) -> str:
         """The prompt, up to where the model's answer begins.
 
-        Raises `ApiError` 400 where the template refuses the conversation.
+        Raises `ApiError`: 400 where the template refuses the conversation, 500 where it is broken.
         """
         if self._module is None or not self._module.done():
             raise RuntimeError("load() first")
@@ -42,6 +42,8 @@ class ChatTemplates:
                 add_generation_prompt=True,
                 **variables,
             )
+        except TemplateSyntaxError as error:
+            raise failed(f"The model's chat template is broken: {error}") from error
         except TemplateError as error:
             message = f"The model's chat template refused the messages: {error}"
             raise invalid(message, "messages", "invalid_messages") from error

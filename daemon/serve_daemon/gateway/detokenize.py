@@ -1,9 +1,14 @@
-"""Tokens to text, piece by piece, never a part of a character."""
+"""Tokens to text, piece by piece, never a part of a character.
 
-from collections.abc import Iterable
+Not tokenizers' own DecodeStream: that one fails on stray bytes of a vocabulary with byte fallback,
+and can't be flushed.
+"""
+
+from collections.abc import Sequence
 
 from tokenizers import Tokenizer
-from tokenizers.decoders import DecodeStream
+
+INCOMPLETE = "\N{REPLACEMENT CHARACTER}"  # what half a character is decoded to
 
 
 class Detokenizer:
@@ -11,29 +16,31 @@ class Detokenizer:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        self._stream = DecodeStream(skip_special_tokens=True)
-        self._tokens: list[int] = []
-        self._length = 0  # of the text that was returned
-        self._holds_back = False
+        # The tokens of the last piece, since spaces may depend on what is before, and those after.
+        self._window: list[int] = []
+        self._old_tokens = 0  # of the window, whose text was returned
+        self._old_characters = 0
 
-    def feed(self, tokens: Iterable[int]) -> str:
+    def feed(self, tokens: Sequence[int]) -> str:
         """The text that `tokens` complete."""
-        text = ""
-        for token in tokens:
-            self._tokens.append(token)
-            piece = self._stream.step(self._tokenizer, token)
-            self._holds_back = piece is None
-            if piece is not None:
-                text += piece
-        self._length += len(text)
-        return text
+        if not tokens:
+            return ""
+        self._window += tokens
+        text = self._decode()
+        return "" if text.endswith(INCOMPLETE) else self._advance(text)
 
     def flush(self) -> str:
         """What is still held back at the end: characters that no token came to complete."""
-        if not self._holds_back:
-            return ""
-        whole: str = self._tokenizer.decode(self._tokens, skip_special_tokens=True)
-        rest = whole[self._length :]
-        self._length = len(whole)
-        self._holds_back = False
-        return rest
+        return self._advance(self._decode())
+
+    def _decode(self) -> str:
+        text: str = self._tokenizer.decode(self._window, skip_special_tokens=True)
+        return text
+
+    def _advance(self, text: str) -> str:
+        piece = text[self._old_characters :]
+        if piece:  # tokens without a text, such as special ones, are no context for the next
+            del self._window[: self._old_tokens]
+            self._old_tokens = len(self._window)
+            self._old_characters = len(self._decode())
+        return piece

@@ -10,6 +10,7 @@ from serve_daemon.gateway.conditions import Conditions
 from serve_daemon.gateway.errors import ApiError
 from serve_daemon.gateway.exchange import Exchange
 from serve_daemon.gateway.limits import Disconnected, Receive, read_body
+from serve_daemon.gateway.stalls import Reader, StallWatch
 
 Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
@@ -23,9 +24,12 @@ class Front:
     `stall_timeout`; so whatever the inner application awaits ends there.
     """
 
-    def __init__(self, application: Application, conditions: Conditions) -> None:
+    def __init__(
+        self, application: Application, conditions: Conditions, stalls: StallWatch
+    ) -> None:
         self._application = application
         self._conditions = conditions
+        self._stalls = stalls
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["http_version"] == "1":  # as Granian names HTTP/1.0
@@ -53,7 +57,12 @@ class Front:
             self._application(scope, BodyReplay(exchange.body), reply.send)
         )
         reply.on_stall = answering.cancel
-        await _run_until_disconnect(answering, receive, exchange)
+        reader = Reader(scope, reply.stall)
+        self._stalls.add(reader)
+        try:
+            await _run_until_disconnect(answering, receive, exchange)
+        finally:
+            self._stalls.remove(reader)
 
 
 async def _run_until_disconnect(
@@ -104,7 +113,7 @@ class Reply:
     async def send(self, event: dict[str, Any]) -> None:
         if event["type"] == "http.response.start":
             self._mark(event)
-        timer = self._loop.call_later(self._conditions.settings.stall_timeout, self._stall)
+        timer = self._loop.call_later(self._conditions.settings.stall_timeout, self.stall)
         try:
             await self._send(event)
         finally:
@@ -117,7 +126,7 @@ class Reply:
             headers.append((b"connection", b"close"))
         event["headers"] = headers
 
-    def _stall(self) -> None:
+    def stall(self) -> None:
         self.exchange.outcome = "stalled"
         self.on_stall()
 

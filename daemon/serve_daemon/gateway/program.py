@@ -17,6 +17,7 @@ from serve_daemon.gateway.completion import Models
 from serve_daemon.gateway.conditions import Conditions
 from serve_daemon.gateway.routes import RoutingTable
 from serve_daemon.gateway.server import InheritedServer
+from serve_daemon.gateway.stalls import StallWatch
 from serve_daemon.gateway.tokenizer import TextModels
 from serve_daemon.wire.logs import configure_child_logging, set_level
 from serve_daemon.wire.messages import (
@@ -57,19 +58,21 @@ class Gateway:
         self._configuration = await self._configured
         configure_child_logging(self._configuration.log_level)
         self._conditions = Conditions(self._configuration.settings)
+        self._stalls = StallWatch(self._conditions)
         self._obey_signals()
         servers = self._start_servers(listening)
         self._link.send(GatewayReady())
-        beating = asyncio.ensure_future(self._beat())
+        duties = [asyncio.ensure_future(duty) for duty in (self._beat(), self._stalls.run())]
         await self._models.templates.load()
         seconds = await self._leave
         await self._drain(servers, seconds)
-        beating.cancel()
+        for duty in duties:
+            duty.cancel()
 
     def _start_servers(self, listening: list[socket.socket]) -> list[InheritedServer]:
         limit = self._conditions.settings.max_connections
         raise_descriptor_limit(limit + SPARE_DESCRIPTORS)
-        app = create_app(self._models, self._conditions)
+        app = create_app(self._models, self._conditions, self._stalls)
         servers = [InheritedServer(app, each, limit) for each in listening]
         for server in servers:
             server.start()

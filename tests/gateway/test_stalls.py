@@ -1,0 +1,101 @@
+"""What the kernel tells of clients that do not read."""
+
+import socket
+from collections.abc import Iterator
+
+import pytest
+
+from serve_daemon.gateway.conditions import Conditions
+from serve_daemon.gateway.kernel_sockets import TcpSocket, address, established
+from serve_daemon.gateway.stalls import Reader, StallWatch
+from serve_daemon.wire.messages import GatewaySettings
+
+
+@pytest.mark.parametrize(
+    ("looks", "seconds"),
+    [
+        ([(0, 100)], 0),  # nothing to read
+        ([(10, 100), (10, 100), (10, 100)], 2),
+        ([(10, 100), (60, 150), (110, 200)], 2),  # more came, nothing was read
+        ([(10, 100), (10, 150), (10, 200)], 0),  # always a little behind, and reading
+        ([(10, 100), (60, 150), (59, 150)], 0),
+        ([(10, 100), (30, 150), (90, 200)], 1),
+        ([(10, 100), (0, 100), (0, 100)], 0),
+        ([(50, 100), (40, 80), (50, 100)], 2),  # the two counts are not of the same moment
+    ],
+)
+def test_a_reader_that_reads_nothing_is_told_apart(
+    looks: list[tuple[int, int]], seconds: float
+) -> None:
+    """From one that is slow: pairs of unread and acked bytes, once a second."""
+    reader = Reader({}, lambda: None)
+    for now, (unread, acked) in enumerate(looks):
+        result = reader.unread_for(unread, acked, now)
+    assert result == seconds
+
+
+@pytest.fixture(params=["127.0.0.1", "::1", "mapped"])
+def connection(request: pytest.FixtureRequest) -> Iterator[tuple[socket.socket, socket.socket]]:
+    """Two ends of a connection: the server's and the client's."""
+    family = socket.AF_INET if request.param == "127.0.0.1" else socket.AF_INET6
+    host = {"mapped": "::"}.get(request.param, request.param)
+    dual = request.param == "mapped"
+    with socket.create_server((host, 0), family=family, dualstack_ipv6=dual) as listening:
+        port = listening.getsockname()[1]
+        client = socket.create_connection(("127.0.0.1" if dual else host, port))
+        server, _ = listening.accept()
+        with client, server:
+            yield server, client
+
+
+def client_end(server: socket.socket) -> TcpSocket:
+    host, port = server.getpeername()[:2]
+    ends = {end.local: end for end in established(remote_port=server.getsockname()[1])}
+    client = address(host, str(port))
+    assert client is not None
+    return ends[client]
+
+
+def test_the_kernel_tells_what_a_client_has_not_read(
+    connection: tuple[socket.socket, socket.socket],
+) -> None:
+    """For every kind of address, as ASGI writes it."""
+    server, client = connection
+    server.send(b"x" * 1000)
+    assert client_end(server).unread_bytes == 1000
+    client.recv(300)
+    assert client_end(server).unread_bytes == 700
+    [ours] = established(local_port=server.getsockname()[1])
+    assert ours.remote == client_end(server).local
+
+
+def test_only_the_reply_that_nobody_reads_is_ended(
+    connection: tuple[socket.socket, socket.socket],
+) -> None:
+    """Once stall_timeout is over."""
+    server, client = connection
+    watch = StallWatch(Conditions(GatewaySettings(stall_timeout=1.5)))
+    ended: list[str] = []
+    scope: dict[str, object] = {
+        "client": tuple(map(str, server.getpeername()[:2])),
+        "server": tuple(map(str, server.getsockname()[:2])),
+    }
+    watch.add(Reader(scope, lambda: ended.append("it")))
+    watch.add(Reader({"client": ("", "0"), "server": ("/run/api.sock", "0")}, ended.clear))
+    server.send(b"x" * 1000)
+    for now in (0.0, 1.0, 1.5):
+        watch.look(now)
+    assert not ended
+    client.recv(1)
+    watch.look(2.0)
+    assert not ended
+    watch.look(3.0)
+    watch.look(3.6)
+    watch.look(4.0)
+    assert ended == ["it"]
+
+
+@pytest.mark.parametrize(("host", "port"), [("", "0"), ("/run/api.sock", "0"), ("testclient", 5)])
+def test_what_is_no_ip_address_is_nothing_to_look_at(host: str, port: str | int) -> None:
+    """A Unix socket's buffers are small enough."""
+    assert address(host, port) is None
