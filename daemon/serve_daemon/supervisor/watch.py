@@ -9,6 +9,7 @@ import watchfiles
 from serve_daemon.config.files import digests, drop_in_directory
 
 DEBOUNCE_MILLISECONDS = 150
+LOOK_MILLISECONDS = 1000
 
 
 async def changes(main: Path, loaded: dict[str, str]) -> AsyncIterator[dict[str, str]]:
@@ -25,15 +26,14 @@ async def changes(main: Path, loaded: dict[str, str]) -> AsyncIterator[dict[str,
 
 
 async def _looks(main: Path) -> AsyncIterator[dict[str, str]]:
-    """The digests at first, and after each event in a directory that matters."""
+    """The digests after each event in a directory that matters, and now and then without one."""
     while True:
         watched = _directories(main)
-        yield digests(main)
         async with aclosing(_events(watched)) as events:
             async for _ in events:
-                if _directories(main) != watched:  # the directory of drop-ins was made, say
-                    break
                 yield digests(main)
+                if _directories(main) != watched:  # the one for drop-ins was made, say
+                    break
 
 
 async def _events(directories: list[Path]) -> AsyncGenerator[object, None]:
@@ -43,6 +43,9 @@ async def _events(directories: list[Path]) -> AsyncGenerator[object, None]:
         step=50,
         recursive=False,
         ignore_permission_denied=True,
+        # What changes before a watch has begun, or on a file system without events, is seen too.
+        rust_timeout=LOOK_MILLISECONDS,
+        yield_on_timeout=True,
     ):
         yield event
 

@@ -1,0 +1,98 @@
+"""From the words of the file to those of the processes: nothing is lost on the way."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from serve_daemon.config.keys import effect_of
+from serve_daemon.config.schema import Config, Effect, EngineProgram, Model, Server
+from serve_daemon.supervisor.instance import Limits
+from serve_daemon.supervisor.restarts import RestartPolicy
+from serve_daemon.supervisor.settings import (
+    engine_launch,
+    engine_settings,
+    gateway_settings,
+    gateway_spec,
+    gateway_unit_settings,
+)
+
+OTHER: dict[type, Any] = {int: 7, str: "other", bool: True, float: 7.0}
+DEFAULTS = Model(source="s")
+
+
+def other(value: Any) -> Any:
+    """A value that differs."""
+    if isinstance(value, list):
+        return [*value, "other:1"]
+    return not value if isinstance(value, bool) else OTHER[float if value % 1 else int]
+
+
+def changed(table: Any, key: str) -> Any:
+    value = getattr(table, key)
+    different = "other" if isinstance(value, str) else other(value)
+    return table.model_copy(update={key: different})
+
+
+def keys_with(table: type[Any], effect: Effect) -> list[str]:
+    return [key for key, field in table.model_fields.items() if effect_of(field) is effect]
+
+
+@pytest.mark.parametrize("key", keys_with(Model, Effect.REPLACE))
+def test_what_takes_a_new_engine_is_part_of_its_launch(key: str) -> None:
+    """Else the reload would replace nothing, and call it done."""
+    before = engine_launch("m", DEFAULTS, Config())
+    assert engine_launch("m", changed(DEFAULTS, key), Config()) != before
+
+
+@pytest.mark.parametrize("key", keys_with(Model, Effect.UPDATE))
+def test_what_is_live_is_no_part_of_the_launch(key: str) -> None:
+    """Else an engine would be replaced for an alias."""
+    before = engine_launch("m", DEFAULTS, Config())
+    assert engine_launch("m", changed(DEFAULTS, key), Config()) == before
+
+
+def test_the_interpreter_is_part_of_the_launch() -> None:
+    """By default it is the daemon's own."""
+    config = Config(engine=EngineProgram(python="/engine/python"))
+    assert engine_launch("m", DEFAULTS, config).python == "/engine/python"
+    assert engine_launch("m", DEFAULTS, Config()).python.endswith("python")
+
+
+@pytest.mark.parametrize("key", Server.model_fields)
+def test_every_key_of_server_reaches_the_gateway(key: str) -> None:
+    """Those that take a new gateway by its spec, the others by its settings."""
+    config = Config(server=changed(Server(), key))
+    is_replaced = key in keys_with(Server, Effect.REPLACE)
+    assert (gateway_spec(config) != gateway_spec(Config())) is is_replaced
+    if not is_replaced:
+        assert gateway_settings(config) != gateway_settings(Config())
+
+
+def test_limits_and_restarts_are_the_models() -> None:
+    """The time to drain is the server's."""
+    model = Model(
+        start_timeout=1.0,
+        hang_timeout=2.0,
+        restart_delay=3.0,
+        restart_delay_max=4.0,
+        start_limit=5,
+        start_limit_interval=6.0,
+    )
+    settings = engine_settings(model, Config(server=Server(drain_timeout=7.0)))
+    assert settings.limits == Limits(start_seconds=1.0, hang_seconds=2.0, drain_seconds=7.0)
+    assert settings.restarts == RestartPolicy(3.0, 4.0, 5, 6.0)
+
+
+def test_the_gateway_is_never_given_up() -> None:
+    """Without it nobody is served."""
+    settings = gateway_unit_settings(Config(server=Server(drain_timeout=7.0)))
+    assert settings.restarts.limit is None
+    assert settings.limits.drain_seconds == 7.0
+
+
+def test_a_launch_is_a_value() -> None:
+    """Equal configurations make equal launches, so that nothing is replaced without need."""
+    first, second = (engine_launch("m", Model(source="s"), Config()) for _ in range(2))
+    assert first == second
+    assert msgspec.structs.asdict(first.spec)["source"] == "s"
