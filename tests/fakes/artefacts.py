@@ -22,9 +22,13 @@ CHAT_TEMPLATE = """\
 """
 
 
-def make_tokenizer() -> Tokenizer:
-    """A byte-level BPE over all bytes, a few merges, and the marks of the chat template."""
+def make_tokenizer(order: int = 0) -> Tokenizer:
+    """A byte-level BPE over all bytes, a few merges, and the marks of the chat template.
+
+    With another `order` the same pieces have other numbers.
+    """
     pieces = sorted(pre_tokenizers.ByteLevel.alphabet())
+    pieces = pieces[order:] + pieces[:order]
     pieces += [left + right for left, right in MERGES]
     vocabulary = {piece: number for number, piece in enumerate(pieces)}
     tokenizer = Tokenizer(models.BPE(vocab=vocabulary, merges=MERGES))
@@ -34,10 +38,12 @@ def make_tokenizer() -> Tokenizer:
     return tokenizer
 
 
-def write_artefacts(directory: Path, *, generation_config: Mapping[str, object]) -> Path:
-    """Write the files that an engine's loader would, whole or not at all."""
+def write_artefacts(
+    directory: Path, *, generation_config: Mapping[str, object], order: int = 0
+) -> Path:
+    """Write the files that an engine's loader would, each whole or not at all."""
     directory.mkdir(parents=True, exist_ok=True)
-    tokenizer = make_tokenizer()
+    tokenizer = make_tokenizer(order)
     files = {
         "tokenizer.json": tokenizer.to_str(),
         "tokenizer_config.json": json.dumps({"eos_token": END, "bos_token": END}),

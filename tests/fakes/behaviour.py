@@ -28,13 +28,15 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     hang_on: int = 0  # make no more steps once this request came; heartbeats go on
     freeze_on: int = 0  # stop the whole process once this request came
     error_on: int = 0  # this request alone fails
-    refuse_on: int = 0  # this request is refused
+    refuse_on: int = 0  # this request is refused, and
+    refuse_all: int = 0  # 1: every one after it too
     ignore_sigterm: int = 0
     fail: str = ""  # a Reason: say Failing while loading, and exit with 1
     context: int = 4096  # max_context where the spec says 0
     temperature: float = 1.0  # of generation_config.json
     greedy: int = 0  # 1: generation_config.json says do_sample false
     eos: int = 1  # 0: never ends a sequence by itself
+    order: int = 0  # of the vocabulary; another one is another tokenizer
     record: str = ""  # a file that gets one JSON line for each Submit and Cancel
     once: str = ""  # a file: with it, crash_on, hang_on and freeze_on hold until it exists
 
@@ -60,8 +62,8 @@ def happens(number: int, wanted: int, once: str) -> bool:
 class Author:
     """Knows the text of every sequence."""
 
-    def __init__(self, text: str) -> None:
-        tokenizer: Tokenizer = make_tokenizer()
+    def __init__(self, text: str, order: int) -> None:
+        tokenizer: Tokenizer = make_tokenizer(order)
         self._text = text
         self._user, self._assistant, self.end = (
             tokenizer.encode(mark).ids[0] for mark in ("<|user|>", "<|assistant|>", END)

@@ -92,10 +92,12 @@ class FakeEngine:
             sys.exit(3)
 
     def _ready(self, behaviour: Behaviour) -> EngineReady:
-        directory = Path(self._configuration.cache_directory) / "artefacts" / self._model
+        parent = Path(self._configuration.cache_directory) / "artefacts"
+        directory = parent / f"{self._model.replace('/', '-')}-{behaviour.order}"
         generation = {"temperature": behaviour.temperature, "do_sample": not behaviour.greedy}
+        write_artefacts(directory, generation_config=generation, order=behaviour.order)
         return EngineReady(
-            artefacts=str(write_artefacts(directory, generation_config=generation)),
+            artefacts=str(directory),
             max_context=self._stepper.max_context,
             max_requests=self._stepper.max_requests,
             vocabulary=self._stepper.author.vocabulary,

@@ -78,7 +78,7 @@ class Stepper:
         self.max_requests = max_requests
         self.max_context = max_context
         self.on_connection_lost = on_connection_lost
-        self.author = Author(behaviour.text)
+        self.author = Author(behaviour.text, behaviour.order)
         self.connections: set[Connection] = set()
         self.requests = self.steps = self.generated = 0
         self._behaviour = behaviour
@@ -102,9 +102,7 @@ class Stepper:
     def accept(self, connection: Connection, submit: Submit) -> None:
         self.requests += 1
         behaviour, loop = self._behaviour, asyncio.get_running_loop()
-        if self.requests in {behaviour.refuse_on, behaviour.error_on}:
-            refused = self.requests == behaviour.refuse_on
-            finish = Finish.REFUSED if refused else Finish.ERROR
+        if (finish := self._failure()) is not None:
             failure = Output(submit.sequence, [], finish, "the fake engine was told to")
             connection.peer.send(Step([failure]))
             return
@@ -122,6 +120,13 @@ class Stepper:
             text=self.author.write(submit.tokens),
         )
         self._work.set()
+
+    def _failure(self) -> Finish | None:
+        behaviour = self._behaviour
+        refuses_all = behaviour.refuse_all and self.requests >= behaviour.refuse_on
+        if refuses_all or self.requests == behaviour.refuse_on:
+            return Finish.REFUSED
+        return Finish.ERROR if self.requests == behaviour.error_on else None
 
     async def step_for_ever(self) -> None:
         while True:

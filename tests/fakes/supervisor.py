@@ -180,9 +180,9 @@ class FakeSupervisor:
         command = [sys.executable, "-m", "serve_daemon.gateway"]
         await gateway.start(command, [self.listening])
         gateway.peer.send(ConfigureGateway(self.settings, HEARTBEAT_SECONDS, "info"))
+        await self.publish()
         await gateway.until_said(GatewayReady)
         await gateway.until_said(GatewayHeartbeat)
-        await self.publish()
         return gateway
 
     async def start_engine(self, source: str, *, model: str = "m", **spec: Any) -> EngineChild:

@@ -10,7 +10,7 @@ import pytest
 
 from fakes.behaviour import counting
 from fakes.supervisor import FakeSupervisor
-from serve_daemon.wire.messages import Drain
+from serve_daemon.wire.messages import Drain, EngineHeartbeat
 
 LENGTH = 200
 
@@ -137,6 +137,41 @@ async def test_a_refused_sequence_goes_to_another_engine(
     other = await supervisor.start_engine("fake:")
     await supervisor.route("m", refusing, other)
     assert (await answer).json()["output"][0]["content"][0]["text"] == "hello"
+
+
+async def test_a_request_that_every_engine_refuses_ends_with_an_error(
+    supervisor: FakeSupervisor, client: httpx.AsyncClient
+) -> None:
+    """Not with a long wait for an engine that won't come."""
+    await supervisor.serve("fake:refuse_on=1,refuse_all=1")
+    answer = await client.post("/v1/responses", json=ask())
+    assert answer.status_code == 500
+    assert "the fake engine was told to" in answer.json()["error"]["message"]
+
+
+async def test_a_waiting_request_is_prepared_anew_for_a_model_with_other_tokens(
+    supervisor: FakeSupervisor, client: httpx.AsyncClient
+) -> None:
+    """A model's source may change while requests for it have not begun."""
+    old = await supervisor.serve("fake:prefill=1000")
+    answer = asyncio.ensure_future(client.post("/v1/responses", json=ask(input="hello")))
+    await old.until_sequences(1)
+    await supervisor.serve("fake:order=7")
+    old.kill()
+    assert (await answer).json()["output"][0]["content"][0]["text"] == "hello"
+
+
+async def test_an_answer_is_not_continued_by_a_model_with_other_tokens(
+    supervisor: FakeSupervisor, client: httpx.AsyncClient
+) -> None:
+    """It would be garbage; the client is told instead."""
+    old = await supervisor.serve("fake:text=count")
+    answer = asyncio.ensure_future(client.post("/v1/responses", json=ask()))
+    await old.until(lambda: old.last(EngineHeartbeat).generated_tokens > 0)
+    await supervisor.serve("fake:order=7")
+    old.kill()
+    assert (await answer).status_code == 500
+    assert "replaced by another" in (await answer).json()["error"]["message"]
 
 
 async def test_a_withdrawn_engine_finishes_its_sequences_and_gets_no_new_one(

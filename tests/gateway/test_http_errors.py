@@ -142,7 +142,7 @@ async def test_a_model_whose_artefacts_are_broken_is_the_servers_fault(
 ) -> None:
     """500, and the supervisor gets to know of it."""
     engine = await supervisor.start_engine("fake:")
-    (supervisor.directory / "artefacts" / "m" / "tokenizer.json").write_text("{")
+    (supervisor.directory / "artefacts" / "m-0" / "tokenizer.json").write_text("{")
     await supervisor.route("m", engine)
     failures = supervisor.gateway_counts.failures
     reply = await client.post("/v1/responses", json=ASK)

@@ -4,7 +4,7 @@ It holds the prompt and all output. When an engine goes away, what is there so f
 next one, which goes on as the lost one would have.
 """
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
 import structlog
@@ -17,22 +17,32 @@ from serve_daemon.wire.messages import Finish, Output, Submit
 
 log = structlog.get_logger()
 
+Fits = Callable[[Engine], Awaitable[bool]]  # whether its tokens mean what the order's mean
 MAX_FAILURES = 3  # of engines in a row, without a token in between
+
+
+class OtherModel(Exception):  # noqa: N818 - it names what happened
+    """The model's name stands for another model now, whose tokens mean something else."""
 
 
 class Generation:
     """One sequence, from its prompt to its end."""
 
-    def __init__(self, order: Submit, model: str, table: RoutingTable) -> None:
+    def __init__(self, order: Submit, model: str, table: RoutingTable, fits: Fits) -> None:
         self.output: list[int] = []
         self.cached_tokens = 0
         self.finish: Finish | None = None
         self._order = order
         self._model = model
         self._table = table
+        self._fits = fits
         self._failures = 0
         self._refused_by: set[str] = set()
         self._sequence: Sequence | None = None
+
+    @property
+    def ends_with_stop_token(self) -> bool:
+        return self.finish is Finish.STOP and self.output[-1] in self._order.stop_tokens
 
     def close(self) -> None:
         """Free the sequence in the engine that works on it, if one does."""
@@ -43,7 +53,8 @@ class Generation:
     async def batches(self) -> AsyncIterator[list[int]]:
         """New tokens, as they come; an empty list every second in which none came.
 
-        Raises `ApiError` when the request can't be finished.
+        Raises `ApiError` when the request can't be finished, `OtherModel` when the next engine
+        has another tokenizer.
         """
         while self.finish is None:
             async for engine in wait_for_engine(self._table, self._model, self._refused_by):
@@ -53,8 +64,12 @@ class Generation:
                     async for tokens in self._run(engine):
                         yield tokens
             self._end_if_complete()
+            if self._refused_by:
+                await self._table.wait_for_change(IDLE_SECONDS)
 
     async def _run(self, engine: Engine) -> AsyncIterator[list[int]]:
+        if not await self._fits(engine):
+            raise OtherModel
         self._sequence = engine.submit(self._rest())
         try:
             while self.finish is None:

@@ -42,9 +42,9 @@ class Ready:
             for route in routes
             if not _is_ready(route) and (name is not None or _is_to_be_loaded(route))
         ]
-        is_ready = self._table.is_known and not waiting_for
-        response.status = falcon.HTTP_200 if is_ready else falcon.HTTP_503
-        response.data = encode(Readiness("ready" if is_ready else "not ready", waiting_for))
+        response.status = falcon.HTTP_503 if waiting_for else falcon.HTTP_200
+        status = "not ready" if waiting_for else "ready"
+        response.data = encode(Readiness(status, waiting_for))
 
 
 def _is_ready(route: Route) -> bool:

@@ -15,6 +15,7 @@ from serve_daemon.gateway.app import create_app
 from serve_daemon.gateway.chat_template import ChatTemplates
 from serve_daemon.gateway.completion import Models
 from serve_daemon.gateway.conditions import Conditions
+from serve_daemon.gateway.prompts import Prompts
 from serve_daemon.gateway.routes import RoutingTable
 from serve_daemon.gateway.server import InheritedServer
 from serve_daemon.gateway.stalls import StallWatch
@@ -45,8 +46,10 @@ class Gateway:
 
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
-        self._models = Models(RoutingTable(), TextModels(), ChatTemplates())
+        self._prompts = Prompts(TextModels(), ChatTemplates())
+        self._models = Models(RoutingTable(), self._prompts)
         self._configured: asyncio.Future[ConfigureGateway] = loop.create_future()
+        self._routed = asyncio.Event()
         self._leave: asyncio.Future[float] = loop.create_future()
         self._link: Peer[SupervisorToGateway] = Peer(
             SupervisorToGateway, self._told, lambda _error: os._exit(1)
@@ -60,10 +63,12 @@ class Gateway:
         self._conditions = Conditions(self._configuration.settings)
         self._stalls = StallWatch(self._conditions)
         self._obey_signals()
+        # Connections may wait on the sockets already; none may be told that its model is unknown.
+        await self._routed.wait()
         servers = self._start_servers(listening)
         self._link.send(GatewayReady())
         duties = [asyncio.ensure_future(duty) for duty in (self._beat(), self._stalls.run())]
-        await self._models.templates.load()
+        await self._prompts.templates.load()
         seconds = await self._leave
         await self._drain(servers, seconds)
         for duty in duties:
@@ -101,8 +106,9 @@ class Gateway:
 
     def _apply(self, message: Routes) -> None:
         engines = [address for route in message.routes for address in route.engines]
-        self._models.texts.apply({address.ready.artefacts for address in engines})
+        self._prompts.texts.apply({address.ready.artefacts for address in engines})
         self._models.table.apply(message)
+        self._routed.set()
         self._link.send(RoutesApplied(message.version))
 
     async def _beat(self) -> None:

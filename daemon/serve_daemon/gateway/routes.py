@@ -15,7 +15,6 @@ class RoutingTable:
 
     def __init__(self) -> None:
         self.engines = Engines(self._signal)
-        self.is_known = False  # false until the supervisor has sent the first table
         self._routes: dict[str, Route] = {}
         self._names: dict[str, str] = {}
         self._open: Counter[str] = Counter()
@@ -32,7 +31,6 @@ class RoutingTable:
                 capacity = sum(address.ready.max_requests for address in route.engines)
                 self._capacity[route.model] = capacity
         self.engines.apply(address for route in message.routes for address in route.engines)
-        self.is_known = True
         self._signal()
 
     @property
@@ -70,12 +68,14 @@ class RoutingTable:
     def engine(self, model: str, avoid: Collection[str] = ()) -> Engine | None:
         """The engine for a new sequence of `model`; None if it is still to come.
 
+        One of those to avoid only where there is no other.
+
         Raises `ApiError` 404 or 503 if none will come.
         """
         route = self.find(model)
         _refuse_if_hopeless(route)
-        engine_ids = [address.engine_id for address in route.engines]
-        return self.engines.least_busy(id_ for id_ in engine_ids if id_ not in avoid)
+        engine_ids = {address.engine_id for address in route.engines}
+        return self.engines.least_busy(engine_ids.difference(avoid) or engine_ids)
 
     async def wait_for_change(self, seconds: float) -> None:
         """Return when the table or a connection changed, or after so long."""

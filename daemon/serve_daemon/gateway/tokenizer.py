@@ -1,6 +1,7 @@
 """What the gateway reads of a model: its tokenizer, its chat template, its defaults."""
 
 import asyncio
+import hashlib
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +24,7 @@ class TextModel(Struct, frozen=True):
     """The text side of one model."""
 
     tokenizer: Tokenizer
+    fingerprint: str  # equal for equal tokenizers
     chat_template: str  # "" where the model has none
     variables: dict[str, str]  # special tokens that chat templates name
     defaults: Defaults
@@ -73,21 +75,22 @@ def read_text_model(directory: Path) -> TextModel:
     Raises `OSError` or `ValueError`.
     """
     template = directory / "chat_template.jinja"
+    vocabulary = (directory / "tokenizer.json").read_bytes()
     configuration = _read_json(directory / "tokenizer_config.json")
     return TextModel(
-        tokenizer=_read_tokenizer(directory / "tokenizer.json"),
-        chat_template=template.read_text() if template.exists() else "",
+        tokenizer=_read_tokenizer(directory, vocabulary),
+        fingerprint=hashlib.sha256(vocabulary).hexdigest(),
+        chat_template=template.read_text(encoding="utf-8") if template.exists() else "",
         variables=special_tokens(configuration),
         defaults=read_defaults(_read_json(directory / "generation_config.json")),
     )
 
 
-def _read_tokenizer(path: Path) -> Tokenizer:
-    text = path.read_text()
+def _read_tokenizer(directory: Path, vocabulary: bytes) -> Tokenizer:
     try:
-        tokenizer = Tokenizer.from_str(text)
+        tokenizer = Tokenizer.from_buffer(vocabulary)
     except Exception as error:  # tokenizers raises no narrower type
-        raise ValueError(f"{path}: {error}") from error
+        raise ValueError(f"{directory}/tokenizer.json: {error}") from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
     return tokenizer

@@ -229,7 +229,7 @@ class StopAccepting(Message, frozen=True):
 
 
 class GatewayReady(Message, frozen=True):
-    """Requests are being accepted."""
+    """Requests are being accepted; said once the first `Routes` has come."""
 
 
 class RoutesApplied(Message, frozen=True):

@@ -3,8 +3,8 @@
 import pytest
 
 from serve_daemon.api.requests import GenerationRequest
-from serve_daemon.gateway.completion import max_new_tokens, sampling
 from serve_daemon.gateway.errors import ApiError
+from serve_daemon.gateway.prompts import max_new_tokens, sampling
 from serve_daemon.gateway.tokenizer import Defaults
 from serve_daemon.wire.messages import Sampling
 

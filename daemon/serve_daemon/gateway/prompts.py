@@ -1,0 +1,106 @@
+"""From a request's messages and wishes to what an engine is to do."""
+
+import asyncio
+import secrets
+from dataclasses import dataclass
+
+from msgspec import Struct
+
+from serve_daemon.api.requests import GenerationRequest
+from serve_daemon.gateway.chat_template import ChatTemplates
+from serve_daemon.gateway.engines import Engine
+from serve_daemon.gateway.errors import invalid
+from serve_daemon.gateway.tokenizer import Defaults, TextModel, TextModels
+from serve_daemon.wire.messages import Sampling, Submit
+
+SEED_BITS = 64
+# Rendering and tokenizing take about a millisecond for so much text; beyond, other streams wait.
+LONG_CHARACTERS = 8_000
+
+
+class Prepared(Struct, frozen=True):
+    """A request in tokens, and the text side of the model that they are for."""
+
+    order: Submit
+    text_model: TextModel
+
+
+@dataclass(frozen=True)
+class Prompts:
+    """Prepares requests."""
+
+    texts: TextModels
+    templates: ChatTemplates
+
+    async def prepare(
+        self, request: GenerationRequest, request_id: str, engine: Engine
+    ) -> Prepared:
+        """The request for the model that `engine` runs.
+
+        Raises `ApiError` for one that this model can't answer.
+        """
+        ready = engine.address.ready
+        text_model = await self.texts.get(ready.artefacts)
+        await self.templates.load()
+        prompt = await self._tokenize(request, text_model)
+        order = Submit(
+            sequence=0,  # the connection gives it one
+            request_id=request_id,
+            tokens=prompt,
+            max_new_tokens=max_new_tokens(request, len(prompt), ready.max_context),
+            stop_tokens=ready.eos_tokens,
+            sampling=sampling(request, text_model.defaults),
+        )
+        return Prepared(order, text_model)
+
+    async def has_vocabulary(self, engine: Engine, text_model: TextModel) -> bool:
+        """Whether tokens mean the same to the model that `engine` runs."""
+        other = await self.texts.get(engine.address.ready.artefacts)
+        return other.fingerprint == text_model.fingerprint
+
+    async def _tokenize(self, request: GenerationRequest, text_model: TextModel) -> list[int]:
+        length = sum(len(message.content) for message in request.messages)
+        if length < LONG_CHARACTERS:
+            return self._encode(request, text_model)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(None, self._encode, request, text_model)
+
+    def _encode(self, request: GenerationRequest, text_model: TextModel) -> list[int]:
+        if not text_model.chat_template:
+            message = f"The model '{request.model}' has no chat template: it can't answer messages."
+            raise invalid(message, "model", "unsupported_model")
+        prompt = self.templates.render(
+            text_model.chat_template, request.messages, text_model.variables
+        )
+        # The template has written the special tokens already.
+        return text_model.tokenizer.encode(prompt, add_special_tokens=False).ids
+
+
+def sampling(request: GenerationRequest, defaults: Defaults) -> Sampling:
+    """How the client wants it, else how the model's makers do."""
+    seed = secrets.randbits(SEED_BITS) if request.seed is None else request.seed % 2**SEED_BITS
+    return Sampling(
+        temperature=_first(request.temperature, defaults.temperature),
+        top_p=_first(request.top_p, defaults.top_p),
+        top_k=int(_first(request.top_k, defaults.top_k)),
+        seed=seed,
+    )
+
+
+def _first(given: float | None, default: float) -> float:
+    return default if given is None else given
+
+
+def max_new_tokens(request: GenerationRequest, prompt_tokens: int, max_context: int) -> int:
+    """How many tokens may follow the prompt.
+
+    Raises `ApiError` 400 for a prompt that leaves no room.
+    """
+    left = max_context - prompt_tokens
+    if left <= 0:
+        message = (
+            f"This model's maximum context length is {max_context} tokens. However, your"
+            f" messages resulted in {prompt_tokens} tokens. Please reduce their length."
+        )
+        raise invalid(message, request.messages_field, "context_length_exceeded")
+    return left if request.max_tokens is None else min(request.max_tokens, left)
