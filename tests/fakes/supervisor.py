@@ -174,15 +174,20 @@ class FakeSupervisor:
         await self.until_idle()
         self.gateway.lines.clear()
 
-    async def start_gateway(self) -> Child:
-        gateway = Child(GatewayToSupervisor)
-        self.gateways.append(gateway)
-        command = [sys.executable, "-m", "serve_daemon.gateway"]
-        await gateway.start(command, [self.listening])
-        gateway.peer.send(ConfigureGateway(self.settings, HEARTBEAT_SECONDS, "info"))
+    async def start_gateway(self, *more: socket.socket) -> Child:
+        """Start a gateway on the one socket, and more, and return when it is ready."""
+        gateway = await self.begin_gateway(*more)
         await self.publish()
         await gateway.until_said(GatewayReady)
         await gateway.until_said(GatewayHeartbeat)
+        return gateway
+
+    async def begin_gateway(self, *more: socket.socket) -> Child:
+        gateway = Child(GatewayToSupervisor)
+        self.gateways.append(gateway)
+        command = [sys.executable, "-m", "serve_daemon.gateway"]
+        await gateway.start(command, [self.listening, *more])
+        gateway.peer.send(ConfigureGateway(self.settings, HEARTBEAT_SECONDS, "info"))
         return gateway
 
     async def start_engine(self, source: str, *, model: str = "m", **spec: Any) -> EngineChild:

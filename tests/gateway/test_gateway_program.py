@@ -1,0 +1,82 @@
+"""The program: its link, its sockets, its limits."""
+
+import resource
+import socket
+
+import httpx
+import pytest
+
+from fakes.clients import RawClient
+from fakes.supervisor import FakeSupervisor
+from serve_daemon.gateway.conditions import Conditions
+from serve_daemon.gateway.program import raise_descriptor_limit
+from serve_daemon.wire.messages import GatewayReady, GatewaySettings, SetLogLevel
+
+
+async def test_no_model_is_unknown_before_the_first_table(supervisor: FakeSupervisor) -> None:
+    """A connection that is there before the table waits for it."""
+    await supervisor.gateway.end()
+    async with RawClient(supervisor.url) as client:
+        await client.send(b"GET /v1/models/m HTTP/1.1\r\nHost: test\r\n\r\n")
+        gateway = await supervisor.begin_gateway()
+        assert not any(isinstance(said, GatewayReady) for said in gateway.said)
+        await supervisor.route("m")
+        assert (await client.read_until(b"}")).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_several_sockets_are_served_by_one_process(supervisor: FakeSupervisor) -> None:
+    """TCP and Unix."""
+    path = str(supervisor.directory / "api.sock")
+    with socket.socket(socket.AF_UNIX) as unix:
+        unix.bind(path)
+        unix.listen()
+        await supervisor.gateway.end()
+        await supervisor.start_gateway(unix)
+        await supervisor.serve("fake:")
+        transports = [httpx.AsyncHTTPTransport(), httpx.AsyncHTTPTransport(uds=path)]
+        for transport in transports:
+            async with httpx.AsyncClient(transport=transport, base_url=supervisor.url) as client:
+                body = {"model": "m", "input": "hello"}
+                reply = await client.post("/v1/responses", json=body)
+                assert reply.json()["output"][0]["content"][0]["text"] == "hello"
+
+
+async def test_the_log_level_is_live(supervisor: FakeSupervisor, client: httpx.AsyncClient) -> None:
+    """Probes are seen at level debug, and nothing of a good request at level warning."""
+    supervisor.gateway.peer.send(SetLogLevel("debug"))
+    await supervisor.publish()
+    await client.get("/health")
+    assert (await supervisor.until_record("/health"))["level"] == "debug"
+    supervisor.gateway.peer.send(SetLogLevel("warning"))
+    await supervisor.publish()
+    await client.get("/v1/models")
+    supervisor.gateway.peer.send(SetLogLevel("info"))
+    await supervisor.publish()
+    await client.get("/v1/models/nobody")
+    await supervisor.until_record("/v1/models/nobody")
+    assert "/v1/models" not in [record.get("path") for record in supervisor.gateway.records]
+
+
+def test_the_descriptor_limit_is_raised_as_far_as_may_be() -> None:
+    """And never lowered."""
+    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    try:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (100, before[1]))
+        raise_descriptor_limit(200)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 200
+        raise_descriptor_limit(150)
+        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 200
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+
+
+@pytest.mark.parametrize(("status", "failures"), [(200, 0), (429, 0), (499, 0), (500, 1), (503, 1)])
+async def test_requests_are_counted(status: int, failures: int) -> None:
+    """Only the server's own faults are failures."""
+    conditions = Conditions(GatewaySettings())
+    conditions.request_begins()
+    assert conditions.open_requests == 1
+    conditions.request_ends(status)
+    await conditions.wait_until_idle()
+    assert (conditions.open_requests, conditions.requests) == (0, 1)
+    assert conditions.failures == failures
