@@ -9,7 +9,8 @@ import pytest
 
 from fakes.artefacts import make_tokenizer
 from fakes.behaviour import Author, Behaviour, counting, read_source
-from fakes.supervisor import EngineChild, FakeSupervisor
+from fakes.children import EngineChild
+from fakes.supervisor import FakeSupervisor
 from serve_daemon.wire.messages import Drain, EngineHeartbeat, Failing, Progress, Reason
 
 

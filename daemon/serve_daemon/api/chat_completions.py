@@ -114,9 +114,9 @@ class ChatCompletion(Struct, frozen=True):
     model: str
     choices: list[Choice]
     usage: ChatUsage
+    system_fingerprint: str
     object: str = "chat.completion"
     service_tier: str = "default"
-    system_fingerprint: None = None
 
 
 class Delta(Struct, frozen=True, omit_defaults=True):
@@ -138,9 +138,9 @@ class ChatChunk(Struct, frozen=True):
     created: int
     model: str
     choices: list[ChunkChoice]
+    system_fingerprint: str
     object: str = "chat.completion.chunk"
     service_tier: str = "default"
-    system_fingerprint: None = None
 
 
 class ChatChunkWithUsage(ChatChunk, frozen=True, kw_only=True):

@@ -73,13 +73,9 @@ def wrong_type(path: str, wanted: str, value: Any) -> InvalidRequest:
 
 
 def unsupported(path: str, value: Any) -> InvalidRequest:
-    shown = repr(value) if isinstance(value, str | int | float | bool) else "this value"
-    return InvalidRequest(
-        f"Unsupported parameter: '{path}' is not supported by this server with {shown[:80]};"
-        " leave it out.",
-        path,
-        "unsupported_parameter",
-    )
+    shown = f" with {value!r:.80}" if isinstance(value, str | int | float) else ""
+    message = f"Unsupported parameter: this server does not support '{path}'{shown}."
+    return InvalidRequest(message, path, "unsupported_parameter")
 
 
 _JSON_NAMES = {

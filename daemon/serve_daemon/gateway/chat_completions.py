@@ -58,53 +58,40 @@ class ChatAnswer:
         self._completion = completion
         self._id = f"chatcmpl-{uuid.uuid4().hex}"
         self._created = int(time.time())
-        kind = ChatChunkWithUsage if request.include_usage else ChatChunk
-        self._before, self._after = split_at_place(self._chunk(Delta(content=PLACE), kind=kind))
-        self._kind = kind
+        self._kind = ChatChunkWithUsage if request.include_usage else ChatChunk
+        self._before = self._after = b""  # the text in a chunk of the stream
 
     def begin(self) -> Iterator[SSEvent]:
-        yield self._chunk(Delta(role="assistant", content=""))
+        yield self._chunk([ChunkChoice(Delta(role="assistant", content=""))])
+        text = self._chunk([ChunkChoice(Delta(content=PLACE))])
+        self._before, self._after = split_at_place(text)
 
     def delta(self, text: str) -> SSEvent:
         return Frame(self._before + encode(text) + self._after)
 
     def end(self) -> Iterator[SSEvent]:
-        yield self._chunk(Delta(), finish_reason=self._finish_reason)
+        yield self._chunk([ChunkChoice(Delta(), self._finish_reason)])
         if self._request.include_usage:
-            yield data(
-                ChatChunkWithUsage(
-                    id=self._id,
-                    created=self._created,
-                    model=self._request.model,
-                    choices=[],
-                    usage=self._usage,
-                )
-            )
+            yield self._chunk([], usage=self._usage)
 
     def fail(self, error: ErrorBody) -> Iterator[SSEvent]:
         yield data(ErrorReply(error))
 
     def whole(self, text: str) -> bytes:
-        return encode(
-            ChatCompletion(
-                id=self._id,
-                created=self._created,
-                model=self._request.model,
-                choices=[Choice(ReplyMessage(text), self._finish_reason)],
-                usage=self._usage,
-            )
-        )
+        choices = [Choice(ReplyMessage(text), self._finish_reason)]
+        return encode(ChatCompletion(choices=choices, usage=self._usage, **self._head))
 
-    def _chunk(
-        self,
-        delta: Delta,
-        *,
-        finish_reason: FinishReason | None = None,
-        kind: type[ChatChunk] | None = None,
-    ) -> Frame:
-        fields: dict[str, Any] = {"choices": [ChunkChoice(delta, finish_reason)]}
-        make = kind or self._kind
-        return data(make(id=self._id, created=self._created, model=self._request.model, **fields))
+    def _chunk(self, choices: list[ChunkChoice], **usage: Any) -> Frame:
+        return data(self._kind(choices=choices, **usage, **self._head))
+
+    @property
+    def _head(self) -> dict[str, Any]:
+        return {
+            "id": self._id,
+            "created": self._created,
+            "model": self._request.model,
+            "system_fingerprint": self._completion.fingerprint,
+        }
 
     @property
     def _finish_reason(self) -> FinishReason:

@@ -49,6 +49,11 @@ class Completion:
         return self._prepared.order.sampling if self._prepared else Sampling()
 
     @property
+    def fingerprint(self) -> str:
+        """What the engine computes with; "" until that is known."""
+        return self._prepared.fingerprint if self._prepared else ""
+
+    @property
     def prompt_tokens(self) -> int:
         return self._exchange.prompt_tokens
 

@@ -1,6 +1,7 @@
 """From a request's messages and wishes to what an engine is to do."""
 
 import asyncio
+import hashlib
 import secrets
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from serve_daemon.gateway.chat_template import ChatTemplates
 from serve_daemon.gateway.engines import Engine
 from serve_daemon.gateway.errors import invalid
 from serve_daemon.gateway.tokenizer import Defaults, TextModel, TextModels
-from serve_daemon.wire.messages import Sampling, Submit
+from serve_daemon.wire.messages import EngineReady, Sampling, Submit
 
 SEED_BITS = 64
 # Rendering and tokenizing take about a millisecond for so much text; beyond, other streams wait.
@@ -23,6 +24,7 @@ class Prepared(Struct, frozen=True):
 
     order: Submit
     text_model: TextModel
+    fingerprint: str  # changes with whatever may change the answer to an equal request
 
 
 @dataclass(frozen=True)
@@ -51,7 +53,7 @@ class Prompts:
             stop_tokens=ready.eos_tokens,
             sampling=sampling(request, text_model.defaults),
         )
-        return Prepared(order, text_model)
+        return Prepared(order, text_model, fingerprint(ready, text_model))
 
     async def has_vocabulary(self, engine: Engine, text_model: TextModel) -> bool:
         """Whether tokens mean the same to the model that `engine` runs."""
@@ -74,6 +76,13 @@ class Prompts:
         )
         # The template has written the special tokens already.
         return text_model.tokenizer.encode(prompt, add_special_tokens=False).ids
+
+
+def fingerprint(ready: EngineReady, text_model: TextModel) -> str:
+    """A name for what the engine computes with, as system_fingerprint tells it."""
+    parts = (ready.artefacts, ready.device, ready.dtype, ready.attn_implementation)
+    digest = hashlib.sha256("\n".join([text_model.fingerprint, *parts]).encode())
+    return f"fp_{digest.hexdigest()[:10]}"
 
 
 def sampling(request: GenerationRequest, defaults: Defaults) -> Sampling:
