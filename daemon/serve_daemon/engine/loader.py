@@ -14,6 +14,10 @@ from serve_daemon.wire.messages import EngineSpec, Phase, Reason
 Announce = Callable[[Phase, str, int, int], None]  # what is done, on what, done, of total
 
 DUMMY_SEED = 0
+ATTENTION_PACKAGES = {
+    "flash_attention_2": "flash-attn",
+    "flash_attention_3": "flash-attn-interface",
+}
 
 
 class Loaded(Struct, frozen=True):
@@ -173,10 +177,13 @@ def _existing(path: Path, source: str) -> Path:
 
 def _as_load_error(error: Exception, spec: EngineSpec) -> EngineError:
     failure = classify(error)
+    attention = spec.attn_implementation
+    if isinstance(error, ImportError) and attention in ATTENTION_PACKAGES:
+        return EngineError(
+            Reason.CONFIG,
+            f"attn_implementation '{attention}' lacks its package;"
+            f" pip install {ATTENTION_PACKAGES[attention]} into the engine's Python environment",
+        )
     if failure.reason is not Reason.INTERNAL:
         return failure
-    if "attn_implementation" in str(error):
-        return EngineError(
-            Reason.CONFIG, f"attn_implementation '{spec.attn_implementation}': {failure.message}"
-        )
     return EngineError(Reason.SOURCE, f"source '{spec.source}' can't be loaded: {failure.message}")

@@ -12,7 +12,7 @@ from typing import NoReturn
 import structlog
 
 from serve_daemon.engine import loader
-from serve_daemon.engine.errors import EngineError, classify
+from serve_daemon.engine.errors import classify
 from serve_daemon.engine.protocol import Engine
 from serve_daemon.engine.server import Server
 from serve_daemon.wire import logs, transport
@@ -122,7 +122,7 @@ class Program:
         try:
             self._build(configure)
         except BaseException as error:  # noqa: BLE001 - told to the supervisor, then this exits
-            self._call(self._fail, classify(error))
+            self._call(self._fail, error)
 
     def _build(self, configure: Configure) -> None:
         cache = Path(configure.cache_directory)
@@ -142,7 +142,7 @@ class Program:
             engine=engine,
             welcome=Welcome(configure.engine_id, configure.spec.model),
             loop=self._loop,
-            on_fatal=lambda error: self._fail(classify(error)),
+            on_fatal=self._fail,
         )
         engine.start(server)
         facts = engine.facts()
@@ -158,8 +158,8 @@ class Program:
             weights_bytes=facts.weights_bytes,
             kv_cache_bytes=facts.kv_cache_bytes,
         )
-        self._call(self._become_ready, engine, server, ready)
         _keep_probe(cache)
+        self._call(self._become_ready, engine, server, ready)
 
     def _announce(self, phase: Phase, detail: str, done: int, total: int) -> None:
         self._call(self._link.send, Progress(phase, detail, done, total))
@@ -178,11 +178,14 @@ class Program:
         self._link.send(ready)
         log.info("engine ready", device=ready.device, dtype=ready.dtype)
 
-    def _fail(self, error: EngineError) -> None:
+    def _fail(self, error: BaseException) -> None:
         """Say why, then exit with status 1."""
-        level = log.error if error.reason is Reason.INTERNAL else log.warning
-        level("engine failed", reason=error.reason, error=error.message, exc_info=error.__cause__)
-        self._link.send(Failing(error.reason, error.message))
+        failure = classify(error)
+        if failure.reason is Reason.INTERNAL:
+            log.error("engine failed", error=failure.message, exc_info=error)
+        else:
+            log.warning("engine failed", reason=failure.reason, error=failure.message)
+        self._link.send(Failing(failure.reason, failure.message))
         self._link.close()  # its on_lost exits, once the last words are out
         self._loop.call_later(LAST_WORDS_SECONDS, self._exit, 1)
 

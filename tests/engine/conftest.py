@@ -1,0 +1,55 @@
+"""Engines that the tests of this directory share; each is started when first asked for."""
+
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+
+from engine.client import SMOLLM2, EngineProcess, Gateway
+from engine.models import write_config
+from serve_daemon.wire.messages import EngineSpec
+
+
+@pytest.fixture(scope="session")
+def tiny_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The directory of a model with two small layers and no weights."""
+    return write_config(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture(scope="session")
+def tiny_spec(tiny_config: Path) -> EngineSpec:
+    return EngineSpec(model="tiny", source=str(tiny_config), load_format="dummy", max_requests=8)
+
+
+@pytest.fixture(scope="session")
+def tiny(
+    tiny_spec: EngineSpec, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[EngineProcess]:
+    """An engine with random weights, for what doesn't depend on what a model says."""
+    with EngineProcess(tiny_spec, tmp_path_factory.mktemp("cache")) as process:
+        process.ready()
+        yield process
+
+
+@pytest.fixture
+async def gateway(tiny: EngineProcess) -> AsyncIterator[Gateway]:
+    """A connection to `tiny` of the test's own."""
+    async with await Gateway.connect(tiny.socket_path) as connected:
+        yield connected
+
+
+@pytest.fixture(scope="session")
+def smollm2_float32(model_cache: Path) -> Iterator[EngineProcess]:
+    """The real model, in the type in which answers are reproducible to the last bit."""
+    spec = EngineSpec(model="smollm2", source=SMOLLM2, dtype="float32")
+    with EngineProcess(spec, model_cache) as process:
+        process.ready()
+        yield process
+
+
+@pytest.fixture(scope="session")
+def smollm2_bfloat16(model_cache: Path) -> Iterator[EngineProcess]:
+    spec = EngineSpec(model="smollm2", source=SMOLLM2, dtype="bfloat16")
+    with EngineProcess(spec, model_cache) as process:
+        process.ready()
+        yield process
