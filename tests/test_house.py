@@ -28,7 +28,8 @@ FORBIDDEN = {
     "a local mount": re.compile(r"(?<![\w.~}])/(?:work|workspace|mnt|scratch)/"),
     "a path out of the repository": re.compile(r"(?:\.\./)+shared\b"),
     "a package index": re.compile(
-        r"--(?:extra-)?index-url[ =]|--find-links[ =]|--trusted-host|//[\w.]*(?:nexus|artifactory)"
+        r"--(?:extra-)?index-ur[l][ =]|--find-link[s][ =]|--trusted-hos[t]"
+        r"|//[\w.]*(?:nexus|artifactory)"
     ),
     "a private address": re.compile(
         r"\b(?:10\.\d+|192\.168|172\.(?:1[6-9]|2\d|3[01]))\.\d+\.\d+\b"

@@ -1,0 +1,83 @@
+"""One process: what its end and its signs of life are taken for."""
+
+import os
+import signal
+import subprocess
+import sys
+
+import pytest
+
+from fakes.units import World
+from serve_daemon.supervisor import instance
+from serve_daemon.supervisor.instance import KEPT_LINES
+from serve_daemon.supervisor.memory import count_oom_kills, resident_bytes
+from serve_daemon.wire.messages import RoutesApplied
+
+
+@pytest.mark.parametrize(
+    ("kills_meanwhile", "returncode", "is_blamed"),
+    [
+        (1, -signal.SIGKILL, True),
+        (0, -signal.SIGKILL, False),  # somebody's kill -9
+        (1, -signal.SIGSEGV, False),  # it crashed by itself
+        (1, 1, False),
+    ],
+)
+def test_the_kernel_is_blamed_where_it_killed(
+    monkeypatch: pytest.MonkeyPatch, kills_meanwhile: int, returncode: int, is_blamed: bool
+) -> None:
+    """A SIGKILL that nobody of us sent, while the kernel counted one."""
+    count = 7
+    monkeypatch.setattr(instance, "count_oom_kills", lambda: count)
+    world = World()
+    world.started()
+    count += kills_meanwhile
+    world.newest.on_exit(returncode)
+    assert world.unit.reason.startswith("out-of-memory: ") is is_blamed
+
+
+def test_our_own_kill_is_not_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What hung was killed by us, whatever the kernel did meanwhile."""
+    count = 7
+    monkeypatch.setattr(instance, "count_oom_kills", lambda: count)
+    world = World()
+    world.started()
+    world.clock.advance(30.0)
+    world.unit.check()
+    count += 1
+    world.newest.on_exit(-signal.SIGKILL)
+    assert world.unit.reason.startswith("hung: ")
+
+
+def test_only_the_last_lines_are_kept() -> None:
+    """An engine that writes without end costs no memory."""
+    world = World()
+    engine = world.started()
+    for number in range(KEPT_LINES + 5):
+        engine.on_line(str(number))
+    assert (len(engine.lines), engine.lines[0], engine.lines[-1]) == (200, "5", "204")
+
+
+def test_any_message_is_a_sign_of_life() -> None:
+    """Also one that is of no concern here."""
+    world = World()
+    engine = world.started()
+    world.clock.advance(15.0)
+    engine.on_message(RoutesApplied(1))
+    world.clock.advance(15.0)
+    world.unit.check()
+    assert world.unit.serving is engine
+    assert engine.phase is instance.Phase.READY
+
+
+def test_memory_is_what_the_kernel_says() -> None:
+    """Of a process that is there; one that is gone holds none."""
+    assert resident_bytes(os.getpid()) > 1_000_000
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    assert resident_bytes(gone.pid) == 0
+
+
+def test_the_count_of_kills_is_read_from_the_kernel() -> None:
+    """It only ever grows."""
+    assert count_oom_kills() >= 0
