@@ -65,7 +65,7 @@ class RunningDaemon:
                 env=self.environment,
                 stderr=output,
             )
-        await self.until_true(self.socket.exists)
+        await self.until_true(self._answers)
 
     async def started(self, models: str, *, server: str = "", fake: bool = True) -> None:
         """Write the file, start, and wait until all is ready."""
@@ -87,6 +87,10 @@ class RunningDaemon:
                 self.process.kill()
                 raise
         return self.process.returncode
+
+    def _answers(self) -> bool:
+        with socket.socket(socket.AF_UNIX) as probe:
+            return probe.connect_ex(str(self.socket)) == 0
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None

@@ -2,6 +2,7 @@
 
 import asyncio
 import signal
+import socket
 from typing import Any
 
 import pytest
@@ -172,3 +173,20 @@ async def test_a_new_address_moves_the_gateway(daemon: RunningDaemon) -> None:
             assert len(await text_of(moved, model="first", input="x", max_output_tokens=9)) == 9
         assert len(await stream) == 100
     assert old_url != daemon.url
+
+
+async def test_an_address_in_use_refuses_the_reload_with_its_place(daemon: RunningDaemon) -> None:
+    """Nothing changes, and the problem points at the line that names the address."""
+    await daemon.started("[control]\nwatch = false\n" + FIRST)
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", 0))
+        other.listen()
+        taken = other.getsockname()[1]
+        daemon.file.write_text(daemon.file.read_text().replace(str(daemon.port), str(taken)))
+        with pytest.raises(ControlError) as refused:
+            await daemon.ask("Reload", wait=True)
+    (problem,) = refused.value.parameters["problems"]
+    assert (problem["line"], problem["key"]) == (2, "server.listen")
+    assert str(taken) in problem["message"]
+    async with daemon.http() as client:
+        assert (await client.get("/health")).status_code == 200

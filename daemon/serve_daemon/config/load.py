@@ -39,6 +39,11 @@ class Loaded(Struct, frozen=True, kw_only=True):
     config: Config  # as written; what holds for a model is in `models`
     models: dict[str, Model]  # every key filled in from profiles and defaults
     files: dict[str, str]  # digest by path, in the order of reading, as `files.digests` tells it
+    layers: list[Layer] = []  # where each key is set
+
+    def problem(self, path: KeyPath, message: str) -> Problem:
+        """What only the attempt to use a key's value has shown to be wrong with it."""
+        return locate(self.layers, path).problem(path, message)
 
 
 class _Settings(Config, BaseSettings):
@@ -71,6 +76,7 @@ def load(sources: Sources) -> Loaded:
         config=config,
         models={name: effective_model(config, name) for name in config.models},
         files={file.path: file.digest for file in files},
+        layers=layers,
     )
 
 

@@ -6,7 +6,6 @@ themselves. So a later edit may come while an earlier one is under way, and the 
 
 import asyncio
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from msgspec import Struct, structs
@@ -14,7 +13,7 @@ from msgspec import Struct, structs
 from serve_daemon.config.effective import effective
 from serve_daemon.config.load import Loaded, Sources, load
 from serve_daemon.config.plan import Action, Change, plan
-from serve_daemon.config.problems import ConfigError, Problem
+from serve_daemon.config.problems import ConfigError
 from serve_daemon.supervisor.ledger import Ledger
 from serve_daemon.supervisor.manager import Manager
 from serve_daemon.supervisor.sockets import ListeningSockets
@@ -105,10 +104,7 @@ class Reloader:
         try:
             self._sockets.open(loaded.config.server.listen)
         except OSError as error:
-            file = str(self._sources.main or Path("the embedded default"))
-            raise ConfigError(
-                [Problem(file=file, key="server.listen", message=str(error))]
-            ) from error
+            raise ConfigError([loaded.problem(("server", "listen"), str(error))]) from error
 
     def _begin(self, change: Change, loaded: Loaded, trigger: str) -> Begun:
         manager = self._manager
