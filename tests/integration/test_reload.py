@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from integration.daemon import RunningDaemon
+from integration.edits import edit_while_streaming
 from integration.streams import text_of
 from serve_daemon.control.protocol import ControlError
 
@@ -22,49 +23,8 @@ def second(source: str = "fake:load=0.2", **keys: Any) -> str:
 async def test_edits_never_touch_what_they_do_not_name(daemon: RunningDaemon) -> None:
     """Add, change, remove, break and repair a model while 8 clients stream from another."""
     await daemon.started(FIRST)
-    pid = daemon.model("first")["pid"]
-    finished: list[str] = []
-    leave = asyncio.Event()
-
-    async def stream() -> None:
-        async with daemon.http() as client:
-            while not leave.is_set():
-                text = await text_of(client, model="first", input="x", max_output_tokens=40)
-                finished.append(text)
-
-    async with asyncio.TaskGroup() as clients:
-        for _ in range(8):
-            clients.create_task(stream())
-        daemon.write(second())
-        await daemon.until_model("second", state="ready")
-        before = daemon.model("second")["pid"]
-        daemon.write(second(max_requests=3))
-        await daemon.until(
-            lambda status: (
-                [m["max_requests"] for m in status["models"][1:]] == [3]
-                and len(status["models"][1]["replicas"]) == 1
-            )
-        )
-        assert daemon.model("second")["pid"] != before
-        daemon.write(FIRST)
-        await daemon.until(lambda status: [m["name"] for m in status["models"]] == ["first"])
-        daemon.write(FIRST + "[models.second\n")
-        await _event(daemon, f"{daemon.file}:")
-        daemon.write(second())
-        await daemon.until_model("second", state="ready")
-        leave.set()
-    assert daemon.model("first")["pid"] == pid
-    assert len(finished) >= 8
-    assert set(finished) == {finished[0]}
-    assert len(finished[0]) == 40
-
-
-async def _event(daemon: RunningDaemon, text: str) -> dict[str, Any]:
-    async with asyncio.timeout(30):
-        async for event in daemon.events():
-            if text in event["message"]:
-                return event
-    raise AssertionError(text)
+    texts = await edit_while_streaming(daemon, first=FIRST, second=second)
+    assert len(texts[0]) == 40
 
 
 async def test_a_bad_file_changes_nothing_and_says_where(daemon: RunningDaemon) -> None:
