@@ -41,8 +41,8 @@ class Exchange:
 
     def end(self) -> None:
         """Free what the request held, and write its record."""
-        for close in reversed(self._closers):
-            close()
+        while self._closers:
+            self._closers.pop()()
         if self.outcome in LEFT:
             self.status = GONE
         write = log.debug if self.path in QUIET_PATHS else log.info

@@ -36,10 +36,12 @@ class Front:
             scope["http_version"] = "1.0"
         exchange = scope["serve.exchange"] = Exchange(scope, scope["headers"])
         self._conditions.request_begins()
+        reply = Reply(scope, send, self._conditions)
         with structlog.contextvars.bound_contextvars(request_id=exchange.request_id):
             try:
-                await self._answer(scope, receive, Reply(exchange, send, self._conditions))
+                await self._answer(scope, receive, reply)
             finally:
+                reply.end()
                 exchange.end()
                 self._conditions.request_ends(exchange.status)
 
@@ -53,16 +55,15 @@ class Front:
         except ApiError as error:
             await reply.refuse(error)
             return
-        answering = asyncio.ensure_future(
-            self._application(scope, BodyReplay(exchange.body), reply.send)
-        )
+        body = BodyReplay(exchange.body)
+        answering = asyncio.ensure_future(self._application(scope, body, reply.send))
         reply.on_stall = answering.cancel
-        reader = Reader(scope, reply.stall)
-        self._stalls.add(reader)
+        self._stalls.add(reply.reader)
         try:
             await _run_until_disconnect(answering, receive, exchange)
         finally:
-            self._stalls.remove(reader)
+            self._stalls.remove(reply.reader)
+            body.end()
 
 
 async def _run_until_disconnect(
@@ -88,24 +89,31 @@ async def _disconnect(receive: Receive) -> None:
 
 
 class BodyReplay:
-    """The inner application's `receive`: the body at once, and then nothing for ever."""
+    """The inner application's `receive`: the body at once, and in the end that all is over."""
 
     def __init__(self, body: bytes) -> None:
         self._body: bytes | None = body
+        self._is_over = asyncio.Event()
 
     async def __call__(self) -> dict[str, Any]:
         if self._body is None:
-            await asyncio.get_running_loop().create_future()  # cancelled with the reply
+            await self._is_over.wait()
+            return {"type": "http.disconnect"}
         body, self._body = self._body, None
         return {"type": "http.request", "body": body, "more_body": False}
+
+    def end(self) -> None:
+        """Let go whoever waits for the client to leave: Falcon does, beside each stream."""
+        self._is_over.set()
 
 
 class Reply:
     """The inner application's `send`: marks each reply, and notices when nobody reads it."""
 
-    def __init__(self, exchange: Exchange, send: Send, conditions: Conditions) -> None:
-        self.exchange = exchange
-        self.on_stall: Callable[[], object] = lambda: None
+    def __init__(self, scope: Scope, send: Send, conditions: Conditions) -> None:
+        self.exchange: Exchange = scope["serve.exchange"]
+        self.reader = Reader(scope, self.stall)
+        self.on_stall: Callable[[], object] = _do_nothing
         self._send = send
         self._conditions = conditions
         self._loop = asyncio.get_running_loop()
@@ -113,6 +121,8 @@ class Reply:
     async def send(self, event: dict[str, Any]) -> None:
         if event["type"] == "http.response.start":
             self._mark(event)
+        else:
+            self.reader.sent_bytes += len(event.get("body", b""))
         timer = self._loop.call_later(self._conditions.settings.stall_timeout, self.stall)
         try:
             await self._send(event)
@@ -130,9 +140,17 @@ class Reply:
         self.exchange.outcome = "stalled"
         self.on_stall()
 
+    def end(self) -> None:
+        """Let go of the server's objects: a cycle of references would keep the connection open."""
+        self.reader.on_stall = self.on_stall = _do_nothing
+
     async def refuse(self, error: ApiError) -> None:
         """Answer without the inner application; the rest of the request is not read."""
         headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
         headers += [(name.encode(), value.encode()) for name, value in error.headers.items()]
         await self.send({"type": "http.response.start", "status": error.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": error.reply})
+
+
+def _do_nothing() -> None:
+    pass

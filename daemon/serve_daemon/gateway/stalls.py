@@ -6,12 +6,13 @@ its end of the connection is ours to see, and how much of it has been read.
 """
 
 import asyncio
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Callable, Mapping
 
 import structlog
 
 from serve_daemon.gateway.conditions import Conditions
-from serve_daemon.gateway.kernel_sockets import Address, TcpSocket, address, established
+from serve_daemon.gateway.kernel_sockets import Address, address, unread_bytes
 
 log = structlog.get_logger()
 
@@ -21,16 +22,17 @@ LOOK_EVERY_SECONDS = 0.25
 class Reader:
     """What one client has read of its reply so far."""
 
-    def __init__(self, scope: dict[str, object], on_stall: Callable[[], None]) -> None:
+    def __init__(self, scope: Mapping[str, object], on_stall: Callable[[], object]) -> None:
         self.client = _address(scope.get("client"))
         self.server = _address(scope.get("server"))
         self.on_stall = on_stall
-        self._read_bytes = -1
+        self.sent_bytes = 0
+        self._read_bytes = -math.inf  # framing is unread too, and not counted in what is sent
         self._since = 0.0
 
-    def unread_for(self, unread_bytes: int, acked_bytes: int, now: float) -> float:
-        """Seconds since it last read anything, although there was something to read."""
-        read_bytes = acked_bytes - unread_bytes
+    def idle_seconds(self, unread_bytes: int, now: float) -> float:
+        """How long it has read nothing, although there was something to read."""
+        read_bytes = self.sent_bytes - unread_bytes
         if not unread_bytes or read_bytes > self._read_bytes:
             self._read_bytes = max(read_bytes, self._read_bytes)
             self._since = now
@@ -76,27 +78,13 @@ class StallWatch:
 
     def look(self, now: float) -> None:
         """End the replies that nobody reads."""
-        ports = {reader.server[1] for reader in self._readers if reader.server is not None}
-        for port in ports:
-            # In this order: what is acked grows in between, so what was read is never overrated.
-            acked = {ours.remote: ours.acked_bytes for ours in established(local_port=port)}
-            unread = _unread(established(remote_port=port))
-            self._judge(port, acked, unread, now)
-
-    def _judge(
-        self, port: int, acked: dict[Address, int], unread: dict[Address, int], now: float
-    ) -> None:
         limit = self._conditions.settings.stall_timeout
+        ports = {reader.server[1] for reader in self._readers if reader.server}
+        unread = {port: unread_bytes(port) for port in ports}
         for reader in list(self._readers):
-            client = reader.client
-            if client is None or reader.server is None or reader.server[1] != port:
-                continue
-            if client in unread and client in acked:
-                seconds = reader.unread_for(unread[client], acked[client], now)
-                if seconds > limit:
-                    self.remove(reader)
-                    reader.on_stall()
-
-
-def _unread(clients: Iterable[TcpSocket]) -> dict[Address, int]:
-    return {client.local: client.unread_bytes for client in clients}
+            if reader.server is None or reader.client not in unread[reader.server[1]]:
+                continue  # it runs elsewhere
+            seconds = reader.idle_seconds(unread[reader.server[1]][reader.client], now)
+            if seconds > limit:
+                self.remove(reader)
+                reader.on_stall()
