@@ -196,16 +196,19 @@ class Stream:
     async def begun(self) -> Self:
         """Wait for the first token."""
         while not self.outputs:
-            self._changed.clear()
-            await self._changed.wait()
+            await self.changed()
         return self
 
     async def done(self) -> Self:
         """Wait for the finish."""
         while self.finish is None:
-            self._changed.clear()
-            await self._changed.wait()
+            await self.changed()
         return self
+
+    async def changed(self) -> None:
+        """Wait for the next output."""
+        self._changed.clear()
+        await self._changed.wait()
 
     def add(self, output: Output) -> None:
         self.outputs.append(output)

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -44,8 +45,9 @@ def find(source: HubSource, *, with_weights: bool, with_code: bool, report: Repo
             f"{source.repository} has no file {file}. There are: {', '.join(sorted(sizes))}",
         )
     wanted = [file] if file else wanted_files(list(sizes), with_weights, with_code)
-    _check_disk(source, sum(sizes[name] for name in wanted))
-    downloaded = _download(source, wanted, report)
+    total_bytes = sum(sizes[name] for name in wanted)
+    _check_disk(source, total_bytes)
+    downloaded = _download(source, wanted, Counter(source.repository, total_bytes, report))
     return downloaded / file if file else downloaded
 
 
@@ -137,7 +139,23 @@ def _check_disk(source: HubSource, needed_bytes: int) -> None:
         )
 
 
-def _download(source: HubSource, wanted: list[str], report: Report) -> Path:
+class Counter:
+    """How much of a download has arrived, told whenever it is more."""
+
+    def __init__(self, repository: str, total_bytes: int, report: Report) -> None:
+        self.lock = threading.Lock()  # files are downloaded by several threads
+        self._repository = repository
+        self._total_bytes = total_bytes
+        self._report = report
+        self._done_bytes = 0
+
+    def reached(self, done_bytes: int) -> None:
+        if done_bytes > self._done_bytes:
+            self._done_bytes = done_bytes
+            self._report(self._repository, done_bytes, self._total_bytes)
+
+
+def _download(source: HubSource, wanted: list[str], counter: Counter) -> Path:
     from huggingface_hub import snapshot_download
     from huggingface_hub.errors import HfHubHTTPError
 
@@ -146,7 +164,7 @@ def _download(source: HubSource, wanted: list[str], report: Report) -> Path:
             source.repository,
             revision=source.revision or None,
             allow_patterns=wanted,
-            tqdm_class=_bar(source.repository, report),
+            tqdm_class=_bar(counter),
         )
     except (HfHubHTTPError, OSError) as error:
         raise EngineError(
@@ -155,20 +173,24 @@ def _download(source: HubSource, wanted: list[str], report: Report) -> Path:
     return Path(folder)
 
 
-def _bar(repository: str, report: Report) -> Any:
-    """A progress bar that is not drawn: what it would show is reported."""
+def _bar(counter: Counter) -> Any:
+    """A progress bar that is not drawn: what it would show is counted.
+
+    Several are made for one download: of files, of bytes that came, of bytes that were written.
+    """
     from tqdm.auto import tqdm  # type: ignore[import-untyped]
 
     class Bar(tqdm):  # type: ignore[misc]
         def __init__(self, *arguments: Any, **options: Any) -> None:
             options.pop("name", None)
-            self.is_in_bytes = options.get("unit") == "B"
+            self._is_in_bytes = options.get("unit") == "B"
             super().__init__(*arguments, **{**options, "disable": True})
 
         def update(self, n: float | None = 1) -> None:
-            self.n += n or 0
-            if self.is_in_bytes:
-                report(repository, int(self.n), int(self.total or 0))
+            with counter.lock:
+                self.n += n or 0
+                if self._is_in_bytes:
+                    counter.reached(int(self.n))
 
     return Bar
 

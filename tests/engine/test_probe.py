@@ -1,0 +1,31 @@
+"""What torch can do here, as JSON for programs that don't import it."""
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from serve_daemon.config.probe import Probe, cached
+
+pytestmark = pytest.mark.model
+
+
+def test_the_probe_is_printed_and_kept(tmp_path: Path) -> None:
+    """One JSON object on stdout, and the same in the cache directory."""
+    printed = subprocess.run(
+        [sys.executable, "-m", "serve_daemon.engine", "--probe"],
+        env=os.environ | {"CACHE_DIRECTORY": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        check=True,
+    ).stdout
+    probe = msgspec.json.decode(printed, type=Probe)
+    assert cached(str(tmp_path), "") == probe
+    assert probe.devices[0].name == "cpu"
+    assert probe.devices[0].memory_bytes > 2**20
+    assert {"sdpa", "eager"} <= set(probe.attn_implementations)
+    assert probe.engines == ["continuous"]
+    assert {"python", "torch", "transformers"} <= set(probe.versions)
+    assert "flex_attention" in probe.unavailable_attn_implementations
