@@ -50,6 +50,7 @@ async def test_the_log_level_is_live(supervisor: FakeSupervisor, client: httpx.A
     supervisor.gateway.peer.send(SetLogLevel("warning"))
     await supervisor.publish()
     await client.get("/v1/models")
+    await supervisor.until_idle()  # the record is written after the reply
     supervisor.gateway.peer.send(SetLogLevel("info"))
     await supervisor.publish()
     await client.get("/v1/models/nobody")

@@ -19,6 +19,7 @@ async def test_an_open_stream_is_finished_before_the_gateway_exits(
     supervisor: FakeSupervisor, client: httpx.AsyncClient
 ) -> None:
     """StopAccepting leaves with status 0, after the last token."""
+    await supervisor.configure(stall_timeout=60.0)
     await supervisor.serve("fake:text=count,token_delay=0.004")
     async with client.stream("POST", "/v1/responses", json=BODY) as reply:
         lines = reply.aiter_lines()
@@ -43,6 +44,7 @@ async def test_connections_go_to_the_next_gateway_while_the_old_one_drains(
     supervisor: FakeSupervisor,
 ) -> None:
     """The same socket is served by the new one, and nobody is refused in between."""
+    await supervisor.configure(stall_timeout=60.0)  # the stream is left unread for a while
     await supervisor.serve("fake:text=count,token_delay=0.01")
     old = supervisor.gateway
     async with (
