@@ -2,7 +2,7 @@
 
 import pytest
 
-from serve_daemon.engine.continuous.memory import PAGE_TOKENS, Geometry, Wishes, plan
+from serve_daemon.engine.continuous.memory import Geometry, Wishes, plan
 from serve_daemon.engine.errors import EngineError
 from serve_daemon.wire.messages import Reason
 
@@ -29,7 +29,7 @@ def wishes(max_requests: int = 32, max_context: int = 0, kv_cache_memory: int = 
             wishes(32),
             64 * MIB,
             "cuda",
-            int(0.8 * 64 * MIB / 512) // PAGE_TOKENS * PAGE_TOKENS,
+            int(0.8 * 64 * MIB / 512) // 256 * 256,
             8192,
         ),
         # What was asked for.
@@ -41,7 +41,7 @@ def wishes(max_requests: int = 32, max_context: int = 0, kv_cache_memory: int = 
 def test_plan(wish: Wishes, available: int, device: str, tokens: int, max_context: int) -> None:
     """Room for what is usual, within what there is, and never a context that doesn't fit."""
     pool = plan(SMALL, wish, available, device)
-    assert pool.pages * PAGE_TOKENS == tokens
+    assert pool.pages * pool.page_tokens == tokens
     assert pool.bytes == tokens * 512
     assert pool.max_context == max_context
 

@@ -8,8 +8,6 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 from transformers.generation.configuration_utils import ContinuousBatchingConfig
-from transformers.generation.continuous_batching.cache import group_layers_by_attn_type
-from transformers.generation.continuous_batching.cache_allocators import FULL_ATTENTION
 from transformers.generation.continuous_batching.cb_logits_processors import (
     ContinuousBatchingLogitsProcessor,
 )
@@ -22,7 +20,7 @@ from transformers.generation.continuous_batching.scheduler import (
     FIFOScheduler,
 )
 
-from serve_daemon.engine.continuous import attention
+from serve_daemon.engine.continuous import attention, versions
 from serve_daemon.engine.continuous.sequences import SequenceState, draws_of
 from serve_daemon.engine.sampling import Draw, choose, is_greedy
 
@@ -55,7 +53,8 @@ class Manager(ContinuousBatchingManager):  # type: ignore[misc]
         generation = GenerationConfig(do_sample=False, eos_token_id=-1)
         super().__init__(model, generation, config)
         self._hooks = hooks
-        self._wake_up_loop = PatientEvent()
+        self._work = PatientEvent()
+        setattr(self, versions.wake_up_event(self), self._work)
         self.output_router = Router(hooks.deliver)
         self.wanted_threads = 0
         self._threads = 0
@@ -70,7 +69,7 @@ class Manager(ContinuousBatchingManager):  # type: ignore[misc]
     def add_state(self, state: SequenceState) -> None:
         """Hand over a sequence; `add_request` would build a state of its own class."""
         self.input_queue.put(state)
-        self._wake_up_loop.set()
+        self._work.set()
 
     def _create_batch_processor(self) -> Any:
         processor = super()._create_batch_processor()
@@ -190,7 +189,7 @@ def _can_attend_by_sequence(model: Any) -> bool:
     return (
         model.device.type == "cpu"
         and _attention(model) == "sdpa"
-        and set(group_layers_by_attn_type(config)) == {FULL_ATTENTION}
+        and versions.has_full_attention_only(config)
     )
 
 

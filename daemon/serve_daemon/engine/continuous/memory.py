@@ -5,7 +5,8 @@ from msgspec import Struct
 from serve_daemon.engine.errors import EngineError
 from serve_daemon.wire.messages import Reason
 
-PAGE_TOKENS = 32
+CPU_PAGE_TOKENS = 32  # small, so that short prefixes are shared
+ACCELERATOR_PAGE_TOKENS = 256  # what flash attention's block tables ask for
 USUAL_CONTEXT = 2048  # tokens that each of max_requests finds room for, where memory allows
 CPU_SHARE = 0.25  # of the memory that is available
 ACCELERATOR_SHARE = 0.8  # of the memory that the weights left free
@@ -35,6 +36,7 @@ class Wishes(Struct, frozen=True):
 
 class Pool(Struct, frozen=True):
     pages: int
+    page_tokens: int
     max_context: int  # tokens
     bytes: int
 
@@ -44,18 +46,21 @@ def plan(geometry: Geometry, wishes: Wishes, available_bytes: int, device_kind: 
 
     Raises `EngineError` where no sequence would fit.
     """
-    page_bytes = geometry.bytes_per_token * PAGE_TOKENS
+    page_tokens = CPU_PAGE_TOKENS if device_kind == "cpu" else ACCELERATOR_PAGE_TOKENS
+    page_bytes = geometry.bytes_per_token * page_tokens
     memory = wishes.kv_cache_memory or _chosen(geometry, wishes, available_bytes, device_kind)
     pages = memory // page_bytes
     longest = min(wishes.max_context or geometry.max_positions, geometry.max_positions)
-    max_context = min(longest, pages * PAGE_TOKENS)
+    max_context = min(longest, pages * page_tokens)
     if max_context < 2:  # noqa: PLR2004 - a token in, a token out
         raise EngineError(
             Reason.MEMORY,
-            f"the KV cache gets {memory} bytes and a page of {PAGE_TOKENS} tokens takes"
+            f"the KV cache gets {memory} bytes and a page of {page_tokens} tokens takes"
             f" {page_bytes}; raise kv_cache_memory or free memory",
         )
-    return Pool(pages=pages, max_context=max_context, bytes=pages * page_bytes)
+    return Pool(
+        pages=pages, page_tokens=page_tokens, max_context=max_context, bytes=pages * page_bytes
+    )
 
 
 def _chosen(geometry: Geometry, wishes: Wishes, available_bytes: int, device_kind: str) -> int:
@@ -63,6 +68,6 @@ def _chosen(geometry: Geometry, wishes: Wishes, available_bytes: int, device_kin
         return int(available_bytes * ACCELERATOR_SHARE)
     context = min(wishes.max_context or geometry.max_positions, geometry.max_positions)
     comfortable = max(context, wishes.max_requests * min(context, USUAL_CONTEXT))
-    pages = -(-comfortable // PAGE_TOKENS)
-    wanted = pages * PAGE_TOKENS * geometry.bytes_per_token
+    pages = -(-comfortable // CPU_PAGE_TOKENS)
+    wanted = pages * CPU_PAGE_TOKENS * geometry.bytes_per_token
     return min(wanted, int(available_bytes * CPU_SHARE))

@@ -1,19 +1,17 @@
 """What a spec leaves open, decided for the model and the machine, in the manager's own words."""
 
-import dataclasses
 from typing import Any
 
 import torch
-from transformers.generation.configuration_utils import ContinuousBatchingConfig
 
 from serve_daemon.engine.continuous import memory
 from serve_daemon.engine.continuous.manager import SCHEDULER
+from serve_daemon.engine.continuous.versions import manager_config
 from serve_daemon.engine.errors import EngineError
 from serve_daemon.engine.loader import Loaded
 from serve_daemon.wire.messages import EngineSpec, Reason
 
 ATTENTIONS = ("auto", "sdpa", "eager", "flash_attention_2", "flash_attention_3")
-FIELDS = frozenset(field.name for field in dataclasses.fields(ContinuousBatchingConfig))
 
 # Tokens of one step: a long prompt is cut, so that others' tokens don't wait for all of it.
 CPU_BATCH_TOKENS = 256
@@ -60,8 +58,8 @@ def _available_bytes(device: str) -> int:
 
 def manager_settings(spec: EngineSpec, pool: memory.Pool, device: str) -> Any:
     usual = CPU_BATCH_TOKENS if device == "cpu" else ACCELERATOR_BATCH_TOKENS
-    return _config(
-        page_size=memory.PAGE_TOKENS,
+    return manager_config(
+        page_size=pool.page_tokens,
         num_blocks=pool.pages,
         max_batch_tokens=max(spec.max_batch_tokens or usual, spec.max_requests),
         max_memory_percent=0.95,
@@ -80,10 +78,3 @@ def eos_tokens(model: Any) -> list[int]:
         if eos is not None:
             return [eos] if isinstance(eos, int) else list(eos)
     return []
-
-
-def _config(**values: Any) -> ContinuousBatchingConfig:
-    """The manager's configuration, in the words of the Transformers that is installed."""
-    if "page_size" not in FIELDS:  # before 5.18
-        values["block_size"] = values.pop("page_size")
-    return ContinuousBatchingConfig(**{key: values[key] for key in values if key in FIELDS})
