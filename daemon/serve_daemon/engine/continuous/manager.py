@@ -21,6 +21,7 @@ from transformers.generation.continuous_batching.scheduler import (
 )
 
 from serve_daemon.engine.continuous import attention, versions
+from serve_daemon.engine.continuous.lazy_zeros import LazyZeros
 from serve_daemon.engine.continuous.sequences import SequenceState, draws_of
 from serve_daemon.engine.sampling import Draw, choose, is_greedy
 
@@ -72,7 +73,8 @@ class Manager(ContinuousBatchingManager):  # type: ignore[misc]
         self._work.set()
 
     def _create_batch_processor(self) -> Any:
-        processor = super()._create_batch_processor()
+        with LazyZeros():
+            processor = super()._create_batch_processor()
         processor.scheduler.on_dropped = self._hooks.dropped
         return processor
 
