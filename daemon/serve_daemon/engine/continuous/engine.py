@@ -34,8 +34,8 @@ class ContinuousEngine:
                 stepped=self._stepped,
                 ended=self._ended,
             ),
+            threads,
         )
-        self._manager.wanted_threads = threads
 
     def facts(self) -> Facts:
         return Facts(
@@ -59,6 +59,7 @@ class ContinuousEngine:
         for sequence in warm_up.sequences(self._pool.max_context):
             self.submit(WARM_UP_OWNER, sequence)
         warm_up.wait()
+        self._manager.forget_pace()
         self._steps = self._generated_tokens = 0
         self._sink = sink
 

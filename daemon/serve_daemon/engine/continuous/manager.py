@@ -2,6 +2,7 @@
 
 import logging
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -23,6 +24,7 @@ from transformers.generation.continuous_batching.scheduler import (
 from serve_daemon.engine.continuous import attention, versions
 from serve_daemon.engine.continuous.lazy_zeros import LazyZeros
 from serve_daemon.engine.continuous.sequences import SequenceState, draws_of
+from serve_daemon.engine.pace import Pace
 from serve_daemon.engine.sampling import Draw, choose, is_greedy
 
 logging.getLogger("ContinuousBatchingLogger").setLevel(logging.WARNING)
@@ -50,14 +52,17 @@ class Hooks:
 class Manager(ContinuousBatchingManager):  # type: ignore[misc]
     """Transformers' manager, which tells `hooks` of each step, each cancellation and its end."""
 
-    def __init__(self, model: Any, config: ContinuousBatchingConfig, hooks: Hooks) -> None:
+    def __init__(
+        self, model: Any, config: ContinuousBatchingConfig, hooks: Hooks, threads: int
+    ) -> None:
         generation = GenerationConfig(do_sample=False, eos_token_id=-1)
         super().__init__(model, generation, config)
         self._hooks = hooks
         self._work = PatientEvent()
         setattr(self, versions.wake_up_event(self), self._work)
         self.output_router = Router(hooks.deliver)
-        self.wanted_threads = 0
+        self.wanted_threads = threads
+        self._pace = Pace(threads)
         self._threads = 0
         self._attends_by_sequence = _can_attend_by_sequence(model)
         if self._attends_by_sequence:
@@ -72,6 +77,10 @@ class Manager(ContinuousBatchingManager):  # type: ignore[misc]
         self.input_queue.put(state)
         self._work.set()
 
+    def forget_pace(self) -> None:
+        """Use all threads again: what was seen so far tells nothing about what follows."""
+        self._pace = Pace(self.wanted_threads)
+
     def _create_batch_processor(self) -> Any:
         with LazyZeros():
             processor = super()._create_batch_processor()
@@ -79,12 +88,15 @@ class Manager(ContinuousBatchingManager):  # type: ignore[misc]
         return processor
 
     def _generation_step(self) -> None:
-        if self._threads != self.wanted_threads:
-            torch.set_num_threads(self.wanted_threads)  # of this thread, which computes
-            self._threads = self.wanted_threads
+        self._pace.allow(self.wanted_threads)
+        if self._threads != self._pace.threads:
+            self._threads = self._pace.threads
+            torch.set_num_threads(self._threads)  # of this thread, which computes
+        began, began_busy = time.monotonic(), time.thread_time()
         if self._attends_by_sequence:
             _plan_attention(self.batch_processor)
         super()._generation_step()
+        self._pace.add_step(time.monotonic() - began, time.thread_time() - began_busy)
         self._hooks.stepped()
 
     def _run_generation_loop(self) -> None:
