@@ -181,9 +181,9 @@ class Daemon:
         main = self._options.sources.main
         if main is None:
             return
-        async for _ in changes(main, self._reloader.files):
-            if self._manager.config.control.watch:
-                self._reload("the file has changed")
+        async for seen in changes(main, self._reloader.files):
+            if self._manager.config.control.watch and not self._leave.is_set():
+                self._reloader.follow(seen)
 
     def _shut_down(self, reason: str) -> None:
         if self._leave.is_set():

@@ -11,6 +11,7 @@ from typing import Any
 from msgspec import Struct, structs
 
 from serve_daemon.config.effective import effective
+from serve_daemon.config.files import digests
 from serve_daemon.config.load import Loaded, Sources, load
 from serve_daemon.config.plan import Action, Change, plan
 from serve_daemon.config.problems import ConfigError
@@ -56,12 +57,6 @@ class Reloader:
     def is_busy(self) -> bool:
         return bool(self._under_way)
 
-    def read(self) -> Loaded:
-        """The configuration as it stands. Raises `ConfigError`."""
-        loaded = load(self._sources)
-        self.files = loaded.files
-        return loaded
-
     def preview(self, text: str | None) -> list[Step]:
         """What a reload would do, with `text` in place of the main file where it is given.
 
@@ -76,13 +71,34 @@ class Reloader:
         Raises `ConfigError`, having changed nothing, where the configuration can't be used.
         """
         try:
-            loaded = self.read()
-            self._open(loaded)
+            loaded = self._read()
         except ConfigError as error:
-            self.last_outcome = "refused"
-            problems = [each.render() for each in error.problems]
-            self._ledger.refused(f"reload ({trigger}) refused, nothing has changed", problems)
+            self._refuse(trigger, error)
             raise
+        return self._carry_out(loaded, trigger)
+
+    def follow(self, seen: dict[str, str]) -> None:
+        """Carry out the change of files whose digests the watch has `seen`.
+
+        Where they are different again by now, somebody is writing: the watch will tell of that.
+        """
+        trigger = "the file has changed"
+        try:
+            loaded = self._read()
+        except ConfigError as error:
+            if self._sources.main is not None and digests(self._sources.main) == seen:
+                self._refuse(trigger, error)
+            return
+        if loaded.files == seen:
+            self._carry_out(loaded, trigger)
+
+    def _refuse(self, trigger: str, error: ConfigError) -> None:
+        self.last_outcome = "refused"
+        problems = [each.render() for each in error.problems]
+        self._ledger.refused(f"reload ({trigger}) refused, nothing has changed", problems)
+
+    def _carry_out(self, loaded: Loaded, trigger: str) -> "Reload":
+        self.files = loaded.files
         changes = plan(self._running(), loaded).changes()
         self._ledger.reload(f"reload begins: {trigger}", [_words(each) for each in changes])
         self._manager.config = loaded.config
@@ -100,11 +116,14 @@ class Reloader:
         models = {name: each.settings for name, each in self._manager.models.items()}
         return Loaded(config=self._manager.config, models=models, files=self.files)
 
-    def _open(self, loaded: Loaded) -> None:
+    def _read(self) -> Loaded:
+        """The configuration as it stands, its addresses listened on. Raises `ConfigError`."""
+        loaded = load(self._sources)
         try:
             self._sockets.open(loaded.config.server.listen)
         except OSError as error:
             raise ConfigError([loaded.problem(("server", "listen"), str(error))]) from error
+        return loaded
 
     def _begin(self, change: Change, loaded: Loaded, trigger: str) -> Begun:
         manager = self._manager
@@ -123,6 +142,15 @@ class Reloader:
                 return Begun(change, manager.gateway, manager.reconfigure_gateway(reason))
             case "daemon", Action.UPDATE | Action.RESTART:
                 manager.set_log_level(loaded.config.log.level)
+        return self._pending(change)
+
+    def _pending(self, change: Change) -> Begun:
+        """What an earlier change has begun there and not ended: its outcome is this one's, too."""
+        for each in (begun for reload in self._under_way for begun in reload.begun):
+            is_meant = each.change.subject == change.subject
+            unit = each.unit if each.change.action is not Action.STOP else None
+            if is_meant and unit is not None and unit.generation == each.generation:
+                return Begun(change, unit, each.generation)
         return Begun(change)
 
     def _end(self, reload: "Reload") -> None:
@@ -138,7 +166,7 @@ class Reload:
     """One change of the configuration, begun. It comes to its end whether anybody waits or not."""
 
     def __init__(self, begun: list[Begun], on_end: Callable[["Reload"], None]) -> None:
-        self._begun = begun
+        self.begun = begun
         self._on_end = on_end
         self.changes = [_step(each.change) for each in begun]
         self._ending = asyncio.get_running_loop().create_task(self._end())
@@ -149,7 +177,7 @@ class Reload:
         return self.changes
 
     async def _end(self) -> None:
-        self.changes = [await self._finish(each) for each in self._begun]
+        self.changes = [await self._finish(each) for each in self.begun]
         self._on_end(self)
 
     async def _finish(self, begun: Begun) -> Step:

@@ -1,5 +1,6 @@
 """Notices that the configuration's files have changed on disk."""
 
+import asyncio
 from collections.abc import AsyncGenerator, AsyncIterator
 from contextlib import aclosing
 from pathlib import Path
@@ -8,7 +9,8 @@ import watchfiles
 
 from serve_daemon.config.files import digests, drop_in_directory
 
-DEBOUNCE_MILLISECONDS = 150
+DEBOUNCE_MILLISECONDS = 100
+SETTLE_SECONDS = 0.1
 LOOK_MILLISECONDS = 1000
 
 
@@ -16,13 +18,23 @@ async def changes(main: Path, loaded: dict[str, str]) -> AsyncIterator[dict[str,
     """The digests of the files each time that they differ from what they were before.
 
     Directories are watched, not files: editors save by renaming, and a mounted configuration is
-    switched by a symbolic link. What has changed is decided by content.
+    switched by a symbolic link. What has changed is decided by content, once two looks in a row
+    agree: a file that is being written may be empty for a moment, and that names no model.
     """
     last = loaded
     async for now in _looks(main):
         if now != last:
-            last = now
-            yield now
+            last = await _settled(main, now)
+            yield last
+
+
+async def _settled(main: Path, seen: dict[str, str]) -> dict[str, str]:
+    while True:
+        await asyncio.sleep(SETTLE_SECONDS)
+        now = digests(main)
+        if now == seen:
+            return now
+        seen = now
 
 
 async def _looks(main: Path) -> AsyncIterator[dict[str, str]]:
