@@ -81,3 +81,11 @@ async def test_requests_are_counted(status: int, failures: int) -> None:
     await conditions.wait_until_idle()
     assert (conditions.open_requests, conditions.requests) == (0, 1)
     assert conditions.failures == failures
+
+
+async def test_a_probe_is_no_request() -> None:
+    """Who only asks how the gateway fares counts neither as a request nor as a failure."""
+    conditions = Conditions(GatewaySettings())
+    conditions.request_begins()
+    conditions.request_ends(503, is_probe=True)
+    assert (conditions.open_requests, conditions.requests, conditions.failures) == (0, 0, 0)

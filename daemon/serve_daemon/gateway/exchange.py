@@ -10,7 +10,7 @@ import structlog
 log = structlog.get_logger()
 
 GOOD_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
-QUIET_PATHS = ("/health", "/ready")  # probes come every few seconds
+PROBE_PATHS = ("/health", "/ready")  # probes come every few seconds
 LEFT = ("disconnected", "stalled")
 GONE = 499  # as nginx logs it: the client left before the reply was whole
 
@@ -39,13 +39,18 @@ class Exchange:
     def note_first_token(self) -> None:
         self._first_token = time.monotonic()
 
+    @property
+    def is_probe(self) -> bool:
+        """Whether it only asks how the gateway fares."""
+        return self.path in PROBE_PATHS
+
     def end(self) -> None:
         """Free what the request held, and write its record."""
         while self._closers:
             self._closers.pop()()
         if self.outcome in LEFT:
             self.status = GONE
-        write = log.debug if self.path in QUIET_PATHS else log.info
+        write = log.debug if self.is_probe else log.info
         write("request", **self._record())
 
     def _record(self) -> dict[str, object]:

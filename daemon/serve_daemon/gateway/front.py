@@ -43,7 +43,7 @@ class Front:
             finally:
                 reply.end()
                 exchange.end()
-                self._conditions.request_ends(exchange.status)
+                self._conditions.request_ends(exchange.status, is_probe=exchange.is_probe)
 
     async def _answer(self, scope: Scope, receive: Receive, reply: "Reply") -> None:
         exchange = reply.exchange
