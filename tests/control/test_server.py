@@ -72,8 +72,9 @@ async def test_a_client_that_goes_ends_its_stream(serve: Serve, path: Path) -> N
     await serve({"Logs": stream})
     async with connection(path) as (reader, writer):
         writer.write(message("Logs", **FOLLOW))
-        await read_message(reader)
+        assert (await read_message(reader))["parameters"]["record"] == {"event": "first"}
     await stream.ended.wait()
+    assert stream.ended.is_set()
 
 
 async def test_closing_the_server_ends_streams(serve: Serve, path: Path) -> None:
@@ -122,6 +123,7 @@ async def test_a_client_that_stops_reading_is_dropped(serve: Serve, path: Path) 
     async with connection(path) as (_reader, writer):
         writer.write(message("Logs", **FOLLOW))
         await ended.wait()
+    assert ended.is_set()
 
 
 @pytest.mark.parametrize(

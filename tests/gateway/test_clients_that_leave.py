@@ -46,6 +46,7 @@ async def test_a_client_that_waits_for_a_whole_reply_and_disconnects_frees_its_s
         await engine.until_sequences(1)
     await engine.until_sequences(0)
     await supervisor.until_idle()
+    assert (await supervisor.until_record("/v1/responses"))["outcome"] == "disconnected"
 
 
 async def test_a_client_that_disconnects_while_it_waits_for_an_engine_is_forgotten(
@@ -70,6 +71,7 @@ async def test_a_client_that_disconnects_in_prefill_frees_its_sequence(
         await client.read_until(b": waiting")
         await engine.until_sequences(1)
     await engine.until_sequences(0)
+    assert (await supervisor.until_record("/v1/responses"))["outcome"] == "disconnected"
 
 
 @pytest.mark.parametrize(("path", "body", "sign"), STREAMS)

@@ -1,5 +1,6 @@
 """The routing table by itself: who is let in, and who answers."""
 
+import asyncio
 from typing import Any
 
 import pytest
@@ -94,3 +95,9 @@ async def test_waiting_ends_with_a_new_table_or_with_its_time() -> None:
     """Whichever comes first."""
     table = table_of(route())
     await table.wait_for_change(0.001)
+    waiting = asyncio.ensure_future(table.wait_for_change(1000))
+    await asyncio.sleep(0)
+    assert not waiting.done()
+    table.apply(Routes(2, [route()]))
+    await waiting
+    assert waiting.done()

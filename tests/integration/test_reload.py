@@ -49,6 +49,7 @@ async def test_sighup_reloads(daemon: RunningDaemon) -> None:
     daemon.write(control + second())
     daemon.signal(signal.SIGHUP)
     await daemon.until_model("second", state="ready")
+    assert "reload begins: SIGHUP" in daemon.log()
 
 
 async def test_an_unwatched_file_is_left_alone(daemon: RunningDaemon) -> None:

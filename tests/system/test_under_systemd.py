@@ -28,6 +28,7 @@ def test_the_status_line_says_how_the_models_are(service: Service, machine: Mach
     """`systemctl status` has the state of each."""
     service.start(MODEL)
     service.until(lambda: "m: ready" in machine.show(UNIT, "StatusText")[0])
+    assert "gateway: ready" in machine.show(UNIT, "StatusText")[0]
 
 
 def test_a_good_reload_succeeds_and_keeps_what_is_unchanged(service: Service) -> None:
