@@ -8,7 +8,6 @@ Above 1 a ratio says that the daemon is better. Ratios are taken round by round.
 import argparse
 import datetime as dt
 import os
-import sys
 import tempfile
 import time
 from dataclasses import replace
@@ -19,7 +18,7 @@ from contestants import Contestant, everyone, versions
 from figures import spread
 from plot import bars
 from processes import FILE
-from turns import Plan, Turn, order, take
+from turns import Plan, Turn, order, start_seconds, take
 from workload import NEW_TOKENS
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -33,7 +32,7 @@ def options() -> argparse.Namespace:
     add = parser.add_argument
     add("python", help="interpreter of the environment with `transformers serve`")
     add("--engines", nargs="+", default=["continuous"], help="engines of the daemon")
-    add("--rounds", type=int, default=3)
+    add("--rounds", type=int, choices=range(1, 100), metavar="1..99", default=3)
     add("--streams", type=int, nargs="+", default=[1, 4, 16, 32])
     add("--requests", type=int, default=3, help="requests of each stream")
     add("--rate", type=float, default=0.5, help="requests per second of the open loop")
@@ -55,14 +54,22 @@ def plan_of(chosen: argparse.Namespace) -> Plan:
     )
 
 
-def rounds_of(contestants: list[Contestant], plan: Plan, num_rounds: int) -> Turns:
-    turns: Turns = {each.name: [] for each in contestants}
-    for number in range(num_rounds):
-        for contestant in order(contestants, number):
-            turn = take(contestant, replace(plan, seed=number))
-            turns[contestant.name].append(turn)
-            print(f"round {number + 1}: {contestant.name}: {turn.failure or 'done'}", flush=True)
-    return turns
+def take_round(contestants: list[Contestant], plan: Plan, turns: Turns) -> None:
+    """A turn for everyone. The number of the round decides the order and the prompts."""
+    for contestant in order(contestants, plan.seed):
+        turn = take(contestant, plan)
+        turns[contestant.name].append(turn)
+        print(f"round {plan.seed + 1}: {contestant.name}: {turn.failure or 'done'}", flush=True)
+
+
+def first_starts(contestants: list[Contestant], give_up_seconds: float) -> list[str]:
+    """Of those that convert a model once: what the rounds then find converted."""
+    return [
+        f"first start of all of {each.name}, exec to the first answer:"
+        f" {start_seconds(each, give_up_seconds):.1f} s"
+        for each in contestants
+        if each.keeps_a_cache
+    ]
 
 
 def machine() -> str:
@@ -101,34 +108,44 @@ def load(turns: Turns) -> str:
     )
 
 
+def write(text: str, turns: Turns) -> None:
+    measured = {name: [turn.measured for turn in each] for name, each in turns.items()}
+    PLOT.write_text(bars("tokens/s", report.medians(measured, ": throughput")))
+    RESULTS.write_text(f"{text}\n![tokens per second]({PLOT.name})\n")
+
+
+def introduce(chosen: argparse.Namespace) -> list[str]:
+    return [
+        f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, {machine()}",
+        f"{FILE}, computed in bfloat16, {NEW_TOKENS} new tokens, greedy, streamed",
+        f"{chosen.requests} requests a stream; {versions(chosen.python)}",
+    ]
+
+
+def chosen_contestants(chosen: argparse.Namespace, directory: Path) -> list[Contestant]:
+    every = everyone(chosen.engines, chosen.python, directory, os.cpu_count() or 1)
+    found = [each for each in every if not chosen.only or each.name in chosen.only]
+    if not found:
+        raise SystemExit(f"--only: one of {', '.join(each.name for each in every)}")
+    return found
+
+
 def main() -> None:
     chosen = options()
     plan = plan_of(chosen)
-    cores = os.cpu_count() or 1
-    about = [
-        f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, {machine()}",
-        f"{FILE}, computed in bfloat16, {NEW_TOKENS} new tokens, greedy, streamed",
-        f"{chosen.rounds} rounds, {chosen.requests} requests a stream",
-        versions(chosen.python),
-    ]
     with tempfile.TemporaryDirectory() as directory:
-        every = everyone(chosen.engines, chosen.python, Path(directory), cores)
-        contestants = [each for each in every if not chosen.only or each.name in chosen.only]
-        if not contestants:
-            raise SystemExit(f"--only: one of {', '.join(each.name for each in every)}")
-        start = time.monotonic()
-        turns = rounds_of(contestants, plan, chosen.rounds)
-        client_seconds = time.process_time()
-        share = client_seconds / (time.monotonic() - start)
-    about.append(f"the client took {share:.1%} of one core, over all turns")
-    text = document(contestants, turns, about)
+        contestants = chosen_contestants(chosen, Path(directory))
+        about = introduce(chosen) + first_starts(contestants, plan.give_up_seconds)
+        turns: Turns = {each.name: [] for each in contestants}
+        start, used = time.monotonic(), time.process_time()
+        for number in range(chosen.rounds):
+            take_round(contestants, replace(plan, seed=number), turns)
+            share = (time.process_time() - used) / (time.monotonic() - start)
+            client = f"rounds: {number + 1}; the client took {share:.1%} of one core on average"
+            text = document(contestants, turns, [*about, client])
+            if chosen.write:  # after each round: what is measured is kept if the next one fails
+                write(text, turns)
     print(text)
-    if chosen.write:
-        measured = {name: [turn.measured for turn in each] for name, each in turns.items()}
-        PLOT.write_text(bars("tokens/s", report.medians(measured, ": throughput")))
-        RESULTS.write_text(text + f"\n![tokens per second]({PLOT.name})\n")
-    if all(turn.failure for turn in turns[contestants[0].name]):
-        sys.exit(f"{contestants[0].name} did not answer")
 
 
 if __name__ == "__main__":

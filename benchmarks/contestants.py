@@ -27,6 +27,7 @@ class Contestant:
     max_streams: int
     about: str
     environment: dict[str, str] = field(default_factory=dict)
+    keeps_a_cache: bool = False
 
 
 def daemon(engine: str, directory: Path) -> Contestant:
@@ -47,7 +48,7 @@ def daemon(engine: str, directory: Path) -> Contestant:
         "XDG_CACHE_HOME": str(directory / "cache"),
     }
     name = f"serve-daemon {engine}"
-    return Contestant(name, command, MODEL, sys.maxsize, settings, environment)
+    return Contestant(name, command, MODEL, sys.maxsize, settings, environment, True)
 
 
 def transformers_serve(python: str, flags: tuple[str, ...], max_streams: int) -> Contestant:

@@ -8,11 +8,11 @@ from itertools import pairwise
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """What a number says."""
+    """What a number says. Neither more nor less is better where it only says what was asked."""
 
     name: str
     unit: str
-    more_is_better: bool = False
+    more_is_better: bool | None = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,13 +55,19 @@ def spread(values: Sequence[float]) -> Spread:
 
 def advantage(figure: Figure, pairs: Sequence[tuple[float, float]]) -> Spread | None:
     """How many times better the first of each pair is; None where no ratio makes sense."""
+    if figure.more_is_better is None:
+        return None
     ordered = pairs if figure.more_is_better else [(second, first) for first, second in pairs]
     ratios = [above / below for above, below in ordered if below > 0]
     return spread(ratios) if ratios else None
 
 
 def of_load(label: str, replies: Sequence[Reply], expected_tokens: int) -> Measured:
-    """Throughput and delays of one load. What ended early is counted, not hidden."""
+    """Throughput and delays of one load. What ended early is counted, not hidden.
+
+    Between tokens is between pieces of text as the client reads them: a server that sends several
+    at once has gaps of nothing, and longer ones.
+    """
     first = [each.texts_seconds[0] - each.started_seconds for each in replies]
     between = [
         later - earlier for each in replies for earlier, later in pairwise(each.texts_seconds)
@@ -75,7 +81,7 @@ def of_load(label: str, replies: Sequence[Reply], expected_tokens: int) -> Measu
         Figure(f"{label}: first token, p99", "ms"): percentile(first, 0.99) * 1e3,
         Figure(f"{label}: between tokens, p50", "ms"): percentile(between, 0.5) * 1e3,
         Figure(f"{label}: between tokens, p99", "ms"): percentile(between, 0.99) * 1e3,
-        Figure(f"{label}: replies of another length", "replies"): float(short),
+        Figure(f"{label}: replies of another length", "replies", None): float(short),
     }
 
 
@@ -84,7 +90,7 @@ def of_prompts(replies: Sequence[Reply]) -> Measured:
     tokens = sum(each.prompt_tokens for each in replies)
     seconds = sum(each.ended_seconds - each.started_seconds for each in replies)
     return {
-        Figure("long prompts: length", "tokens"): tokens / len(replies),
+        Figure("long prompts: length", "tokens", None): tokens / len(replies),
         Figure("long prompts: throughput", "tokens/s", more_is_better=True): tokens / seconds,
     }
 

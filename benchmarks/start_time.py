@@ -12,16 +12,14 @@ import tempfile
 from pathlib import Path
 
 from contestants import BATCHING, Contestant, daemon, transformers_serve
-from processes import free_port, running, seconds_to_first_answer
+from turns import start_seconds
 
 GIVE_UP_SECONDS = 120.0
 ROUNDS = 3
 
 
 def seconds_of(contestant: Contestant) -> float:
-    port = free_port()
-    with running(contestant.command(port), contestant.environment) as process:
-        return seconds_to_first_answer(process, port, contestant.model, GIVE_UP_SECONDS)
+    return start_seconds(contestant, GIVE_UP_SECONDS)
 
 
 def main(python: str) -> None:

@@ -59,6 +59,13 @@ def take(contestant: Contestant, plan: Plan) -> Turn:
     return turn
 
 
+def start_seconds(contestant: Contestant, give_up_seconds: float) -> float:
+    """From exec to the first answer. Raises `ServerError` where none comes."""
+    port = free_port()
+    with running(contestant.command(port), contestant.environment) as process:
+        return seconds_to_first_answer(process, port, contestant.model, give_up_seconds)
+
+
 async def _measure(target: Target, contestant: Contestant, plan: Plan, measured: Measured) -> None:
     questions = prompts(plan.seed)
     await ask(target, next(questions), NEW_TOKENS)  # nothing is measured while things warm up

@@ -52,6 +52,11 @@ def test_nothing_to_divide_by_gives_no_advantage() -> None:
     assert advantage(LATER, []) is None
 
 
+def test_what_only_says_what_was_asked_has_no_advantage() -> None:
+    """A longer prompt is neither better nor worse."""
+    assert advantage(Figure("length", "tokens", None), [(512.0, 256.0)]) is None
+
+
 def test_a_load_counts_all_tokens_over_the_whole_time() -> None:
     """From the first request's start to the last reply's end; short replies are told."""
     replies = [
