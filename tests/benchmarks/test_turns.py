@@ -1,0 +1,55 @@
+"""A server's turn: what becomes of one that dies or refuses, and the order of turns."""
+
+import sys
+from pathlib import Path
+
+import pytest
+
+import turns
+from contestants import Contestant, daemon
+from serve_daemon.config.load import Sources, load
+from turns import Plan, order, take
+
+PLAN = Plan((1,), 1, 1.0, 1, give_up_seconds=2.0, seed=0)
+
+
+@pytest.fixture(autouse=True)
+def _no_watching(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(turns, "WATCH_SECONDS", 0.01)
+
+
+def contestant(*command: str) -> Contestant:
+    def started(port: int) -> list[str]:
+        return [sys.executable, *(each.replace("PORT", str(port)) for each in command)]
+
+    return Contestant("tiny", started, "tiny", 1, "")
+
+
+def test_a_server_that_dies_is_reported_at_once() -> None:
+    """With its exit status, and without figures."""
+    turn = take(contestant("-c", "raise SystemExit(3)"), PLAN)
+    assert turn.failure == "ended with status 3 before its first answer"
+    assert turn.measured == {}
+
+
+def test_a_server_that_only_answers_errors_is_given_up() -> None:
+    """It is not waited for without a bound."""
+    turn = take(contestant("-m", "http.server", "PORT", "--bind", "127.0.0.1"), PLAN)
+    assert turn.failure.startswith("no first answer within 2 s")
+
+
+def test_another_server_is_first_in_each_round() -> None:
+    """And nobody is left out."""
+    every = [contestant(name) for name in ("a", "b", "c")]
+    assert {order(every, number)[0] is every[number % 3] for number in range(6)} == {True}
+    assert all(set(map(id, order(every, number))) == set(map(id, every)) for number in range(6))
+
+
+def test_the_daemon_is_started_with_a_good_file(tmp_path: Path) -> None:
+    """Written for the port that it is to serve on."""
+    daemon("continuous", tmp_path).command(8123)
+    loaded = load(Sources(main=tmp_path / "serve.toml"))
+    assert loaded.config.server.listen == ["127.0.0.1:8123"]
+    assert [(each.engine, each.dtype) for each in loaded.models.values()] == [
+        ("continuous", "bfloat16")
+    ]
