@@ -18,7 +18,20 @@ from serve_daemon.api.responses import RESPONSES, read_responses_request
 CHAT: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hi"}]}
 RESPONSE: dict[str, Any] = {"model": "m", "input": "hi"}
 
-EXTENSIONS = {"top_k", "seed", "stop"}
+EXTENSIONS = {
+    "top_k",
+    "min_p",
+    "typical_p",
+    "repetition_penalty",
+    "presence_penalty",
+    "frequency_penalty",
+    "logit_bias",
+    "seed",
+    "stop",
+    "stop_token_ids",
+    "ignore_eos",
+    "min_tokens",
+}
 
 
 def chat(**fields: Any) -> GenerationRequest:
@@ -111,9 +124,6 @@ def test_a_neutral_value_is_never_a_reason_to_refuse(read: Read, name: str, valu
         (chat, {"n": 2}, "n"),
         (chat, {"logprobs": True}, "logprobs"),
         (chat, {"top_logprobs": 2}, "top_logprobs"),
-        (chat, {"logit_bias": {"1": 5}}, "logit_bias"),
-        (chat, {"presence_penalty": 0.5}, "presence_penalty"),
-        (chat, {"frequency_penalty": -0.5}, "frequency_penalty"),
         (chat, {"response_format": {"type": "json_object"}}, "response_format"),
         (chat, {"modalities": ["text", "audio"]}, "modalities"),
         (chat, {"tools": [{"type": "function"}]}, "tools"),
@@ -123,7 +133,6 @@ def test_a_neutral_value_is_never_a_reason_to_refuse(read: Read, name: str, valu
         (chat, {"service_tier": "priority"}, "service_tier"),
         (chat, {"reasoning_effort": "high"}, "reasoning_effort"),
         (chat, {"prediction": {}}, "prediction"),
-        (chat, {"repetition_penalty": 1.1}, "repetition_penalty"),
         (chat, {"stream": True, "stream_options": {"x": 1}}, "stream_options.x"),
         (chat, {"stream_options": {"include_usage": True}}, "stream_options"),
         (chat, {"temperature": 2.1}, "temperature"),
@@ -168,6 +177,64 @@ def test_what_is_honoured_is_in_the_request() -> None:
         assert request.temperature == 0
         assert (request.top_p, request.top_k, request.seed) == (0.5, 3, 7)
         assert (request.stop, request.stream, request.max_tokens) == (["x"], True, 5)
+
+
+DRAWING: dict[str, Any] = {
+    "min_p": 0.1,
+    "typical_p": 0.9,
+    "repetition_penalty": 1.1,
+    "presence_penalty": 0.5,
+    "frequency_penalty": -0.5,
+    "stop_token_ids": [1, 2],
+    "ignore_eos": True,
+    "min_tokens": 4,
+}
+
+
+@pytest.mark.parametrize("read", [chat, responses])
+def test_what_shapes_the_draw_is_in_the_request(read: Read) -> None:
+    """Under the names that it came with; a bias is for a token, not for a string."""
+    request = read(**DRAWING, logit_bias={"1": 5, "20": -100})
+    assert {name: getattr(request, name) for name in DRAWING} == DRAWING
+    assert request.logit_bias == {1: 5.0, 20: -100.0}
+
+
+@pytest.mark.parametrize("read", [chat, responses])
+@pytest.mark.parametrize(
+    ("fields", "param"),
+    [
+        ({"min_p": -0.1}, "min_p"),
+        ({"min_p": 1.1}, "min_p"),
+        ({"typical_p": 0}, "typical_p"),
+        ({"typical_p": 1.1}, "typical_p"),
+        ({"repetition_penalty": 0}, "repetition_penalty"),
+        ({"repetition_penalty": 101}, "repetition_penalty"),
+        ({"presence_penalty": 2.1}, "presence_penalty"),
+        ({"presence_penalty": "1"}, "presence_penalty"),
+        ({"frequency_penalty": -2.1}, "frequency_penalty"),
+        ({"logit_bias": [1]}, "logit_bias"),
+        ({"logit_bias": {"one": 1}}, "logit_bias"),
+        ({"logit_bias": {"-1": 1}}, "logit_bias"),
+        ({"logit_bias": {"1": 101}}, "logit_bias.1"),
+        ({"logit_bias": {"1": None}}, "logit_bias.1"),
+        ({"logit_bias": {"9" * 5000: 1}}, "logit_bias." + "9" * 5000),
+        ({"logit_bias": {str(token): 1 for token in range(1025)}}, "logit_bias"),
+        ({"min_tokens": -1}, "min_tokens"),
+        ({"ignore_eos": 1}, "ignore_eos"),
+        ({"stop_token_ids": 1}, "stop_token_ids"),
+        ({"stop_token_ids": [1, -1]}, "stop_token_ids[1]"),
+        ({"stop_token_ids": ["1"]}, "stop_token_ids[0]"),
+        ({"stop_token_ids": list(range(129))}, "stop_token_ids"),
+    ],
+)
+def test_what_is_out_of_range_is_refused_by_name(
+    read: Read, fields: dict[str, Any], param: str
+) -> None:
+    """In both endpoints."""
+    with pytest.raises(InvalidRequest) as refused:
+        read(**fields)
+    assert refused.value.param == param
+    assert param in str(refused.value)
 
 
 def test_the_newer_name_of_a_limit_wins() -> None:

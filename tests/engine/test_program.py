@@ -18,10 +18,10 @@ from serve_daemon.wire.messages import (
     Failing,
     Phase,
     Reason,
-    Sampling,
     SetLogLevel,
     UseThreads,
 )
+from serve_daemon.wire.sampling import Sampling
 
 pytestmark = pytest.mark.model
 

@@ -2,16 +2,23 @@
 
 from collections.abc import Sequence
 
+import msgspec
 import pytest
 
 pytest.importorskip("torch")
 
 import torch
-from transformers import TemperatureLogitsWarper, TopKLogitsWarper, TopPLogitsWarper
+from transformers import (
+    MinPLogitsWarper,
+    TemperatureLogitsWarper,
+    TopKLogitsWarper,
+    TopPLogitsWarper,
+    TypicalLogitsWarper,
+)
 
 from serve_daemon.engine import sampling as sampler
 from serve_daemon.engine.sampling import Draw, choose, distribution
-from serve_daemon.wire.messages import Sampling
+from serve_daemon.wire.sampling import Sampling
 
 VOCABULARY = 2000
 CASES = [
@@ -29,6 +36,15 @@ CASES = [
     Sampling(top_p=0.999999),
     Sampling(temperature=0.8, top_k=40, top_p=0.9),
     Sampling(temperature=3.0, top_k=1500, top_p=0.7),
+    Sampling(min_p=0.001),
+    Sampling(min_p=0.3),
+    Sampling(min_p=1.0),
+    Sampling(typical_p=0.05),
+    Sampling(typical_p=0.5),
+    Sampling(typical_p=0.95),
+    Sampling(temperature=1.5, min_p=0.05),
+    Sampling(temperature=1.5, typical_p=0.8),
+    Sampling(temperature=1.2, top_k=300, top_p=0.95, min_p=0.01, typical_p=0.7),
 ]
 
 
@@ -43,6 +59,10 @@ def expected(logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
         scores = TopKLogitsWarper(sampling.top_k)(None, scores)
     if sampling.top_p < 1:
         scores = TopPLogitsWarper(sampling.top_p)(None, scores)
+    if sampling.min_p:
+        scores = MinPLogitsWarper(sampling.min_p)(None, scores)
+    if sampling.typical_p < 1:
+        scores = TypicalLogitsWarper(sampling.typical_p)(None, scores)
     wanted: torch.Tensor = scores.softmax(dim=-1)
     return wanted
 
@@ -94,6 +114,8 @@ def test_top_k_keeps_ties() -> None:
         Sampling(top_k=5),
         Sampling(top_p=0.8),
         Sampling(temperature=1.4, top_k=12, top_p=0.9),
+        Sampling(temperature=1.4, min_p=0.1),
+        Sampling(typical_p=0.7),
     ],
     ids=str,
 )
@@ -105,12 +127,7 @@ def test_draws_follow_the_distribution(sampling: Sampling) -> None:
         logits.expand(count, -1),
         [
             Draw(
-                Sampling(
-                    temperature=sampling.temperature,
-                    top_k=sampling.top_k,
-                    top_p=sampling.top_p,
-                    seed=99,
-                ),
+                msgspec.structs.replace(sampling, seed=99),
                 position,
             )
             for position in range(count)

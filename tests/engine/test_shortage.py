@@ -9,7 +9,8 @@ import pytest
 
 from engine.client import EngineProcess, Gateway
 from engine.models import BYTES_PER_TOKEN
-from serve_daemon.wire.messages import EngineSpec, Sampling
+from serve_daemon.wire.messages import EngineSpec
+from serve_daemon.wire.sampling import Sampling
 
 pytestmark = pytest.mark.model
 
@@ -40,7 +41,10 @@ def prompts() -> list[list[int]]:
 
 
 def sampling(number: int) -> Sampling:
-    return Sampling(temperature=float(number % 2), seed=number)
+    penalty = 0.5 * (number % 3)
+    return Sampling(
+        temperature=float(number % 2), seed=number, frequency_penalty=penalty, min_tokens=number
+    )
 
 
 def test_the_context_fits_into_the_pool(cramped: EngineProcess) -> None:
@@ -49,7 +53,7 @@ def test_the_context_fits_into_the_pool(cramped: EngineProcess) -> None:
 
 
 async def test_sequences_that_were_set_back_lose_no_token(gateway: Gateway) -> None:
-    """Greedy and sampled, all say what they say alone, each token once."""
+    """Greedy and sampled, penalized or not, all say what they say alone, each token once."""
     alone = [
         (await gateway.submit(prompt, 120, sampling(number)).done()).tokens
         for number, prompt in enumerate(prompts())

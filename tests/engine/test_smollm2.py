@@ -8,7 +8,8 @@ import pytest
 from tokenizers import Tokenizer
 
 from engine.client import EngineProcess, Gateway
-from serve_daemon.wire.messages import EngineReady, Finish, Sampling
+from serve_daemon.wire.messages import EngineReady, Finish
+from serve_daemon.wire.sampling import Sampling
 
 pytestmark = pytest.mark.model
 

@@ -7,11 +7,13 @@ from collections import Counter
 import pytest
 
 from engine.client import GREEDY, EngineProcess, Gateway
-from serve_daemon.wire.messages import EngineHeartbeat, Finish, Sampling
+from serve_daemon.wire.messages import EngineHeartbeat, Finish
+from serve_daemon.wire.sampling import Sampling
 
 pytestmark = pytest.mark.model
 
 PROMPT = [7, 8, 9, 10, 11]
+STOPS = tuple(range(0, 300, 10))
 
 
 def is_empty(heartbeat: EngineHeartbeat) -> bool:
@@ -173,6 +175,37 @@ async def test_a_sampled_sequence_goes_on_where_it_was_cut(gateway: Gateway) -> 
         assert rest.tokens == whole[cut:]
 
 
+async def test_a_penalized_sequence_goes_on_where_it_was_cut(gateway: Gateway) -> None:
+    """Penalties and the least length count what was output before the cut."""
+    sampling = Sampling(
+        seed=3, repetition_penalty=1.3, presence_penalty=0.5, frequency_penalty=1.5, min_tokens=30
+    )
+    whole = (await gateway.submit(PROMPT, 40, sampling, STOPS).done()).tokens
+    assert len(whole) >= 30
+    for cut in (1, 13, 29):
+        tokens, left = PROMPT + whole[:cut], 40 - cut
+        rest = await gateway.submit(tokens, left, sampling, STOPS, num_output=cut).done()
+        assert rest.tokens == whole[cut:]
+        as_prompt = await gateway.submit(tokens, left, sampling, STOPS).done()
+        assert as_prompt.tokens != whole[cut:]
+
+
+async def test_a_penalty_ends_a_greedy_loop(gateway: Gateway) -> None:
+    """A token's bias wins until its frequency has cost it as much."""
+    sampling = Sampling(temperature=0.0, logit_bias={7: 50.0}, frequency_penalty=2.0)
+    tokens = (await gateway.submit(PROMPT, 30, sampling).done()).tokens
+    assert tokens[:15] == [7] * 15
+    assert tokens[15:] != [7] * 15
+
+
+async def test_a_stop_token_is_withheld_until_the_least_length(gateway: Gateway) -> None:
+    """However likely it is; then it ends the sequence."""
+    biased = Sampling(temperature=0.0, logit_bias={7: 100.0}, min_tokens=5)
+    stream = await gateway.submit(PROMPT, 30, biased, (7,)).done()
+    assert len(stream.tokens) == 6
+    assert stream.tokens.index(7) == 5
+
+
 async def test_seeds_hold_whatever_shares_the_batch(gateway: Gateway) -> None:
     """The same seed and prompt give the same tokens, alone and among neighbours."""
     samplings = [
@@ -181,6 +214,8 @@ async def test_seeds_hold_whatever_shares_the_batch(gateway: Gateway) -> None:
         Sampling(temperature=1.0, seed=2),
         Sampling(temperature=0.7, top_k=20, seed=1),
         Sampling(temperature=1.2, top_p=0.8, seed=1),
+        Sampling(temperature=0.0, repetition_penalty=2.0, frequency_penalty=1.0),
+        Sampling(temperature=1.2, min_p=0.01, typical_p=0.9, presence_penalty=1.0, seed=1),
     ]
     alone = [(await gateway.submit(PROMPT, 30, each).done()).tokens for each in samplings]
     together = [gateway.submit(PROMPT, 30, each) for each in samplings]

@@ -17,12 +17,12 @@ from serve_daemon.wire.messages import (
     EngineReady,
     Finish,
     Output,
-    Sampling,
     Step,
     Submit,
     ToEngine,
     Welcome,
 )
+from serve_daemon.wire.sampling import Sampling
 from serve_daemon.wire.transport import Peer, listen
 
 READY = EngineReady("/nowhere", 100, 4, 256, [0], "cpu", "float32", "sdpa", 1, 1)

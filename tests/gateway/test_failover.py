@@ -74,9 +74,9 @@ async def test_the_next_engine_gets_the_output_so_far_and_the_same_seed(
     await supervisor.serve(source)
     assert (await answer).status_code == 200
     submits = [msgspec.json.decode(line) for line in record.read_bytes().splitlines()]
-    (_, _, _, prompt, limit, _, sampling), (_, _, _, tokens, rest, _, same) = submits
+    (_, _, _, prompt, limit, _, sampling, _), (_, _, _, tokens, rest, _, same, known) = submits
     assert tokens[: len(prompt)] == prompt
-    assert len(tokens) - len(prompt) == limit - rest > 0
+    assert len(tokens) - len(prompt) == limit - rest == known > 0
     assert same == sampling
 
 

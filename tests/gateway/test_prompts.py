@@ -6,7 +6,7 @@ from serve_daemon.api.requests import GenerationRequest
 from serve_daemon.gateway.errors import ApiError
 from serve_daemon.gateway.prompts import max_new_tokens, sampling
 from serve_daemon.gateway.tokenizer import Defaults
-from serve_daemon.wire.messages import Sampling
+from serve_daemon.wire.sampling import Sampling
 
 
 def request(**fields: float) -> GenerationRequest:
@@ -20,6 +20,14 @@ def request(**fields: float) -> GenerationRequest:
         ({"seed": 5, "temperature": 0}, Sampling(0.0, 0.9, 50, 5)),
         ({"seed": 0, "top_p": 1.0, "top_k": 0}, Sampling(0.6, 1.0, 0, 0)),
         ({"seed": -2}, Sampling(0.6, 0.9, 50, 2**64 - 2)),
+        (
+            {"seed": 1, "min_p": 0.0, "typical_p": 0.5, "presence_penalty": 1.0, "min_tokens": 2},
+            Sampling(0.6, 0.9, 50, 1, typical_p=0.5, presence_penalty=1.0, min_tokens=2),
+        ),
+        (
+            {"seed": 1, "frequency_penalty": 1.0, "repetition_penalty": 1.5},
+            Sampling(0.6, 0.9, 50, 1, frequency_penalty=1.0, repetition_penalty=1.5),
+        ),
     ],
 )
 def test_sampling_is_the_clients_else_the_models(
@@ -27,6 +35,23 @@ def test_sampling_is_the_clients_else_the_models(
 ) -> None:
     """Zero is a wish, not an absence."""
     assert sampling(request(**fields), Defaults(0.6, 0.9, 50)) == expected
+
+
+def test_the_models_own_cuts_and_penalties_are_defaults_too() -> None:
+    """As generate() takes them from generation_config.json."""
+    defaults = Defaults(min_p=0.1, typical_p=0.9, repetition_penalty=1.05)
+    made = sampling(request(), defaults)
+    assert (made.min_p, made.typical_p, made.repetition_penalty) == (0.1, 0.9, 1.05)
+    neutral = sampling(request(min_p=0.0, typical_p=1.0, repetition_penalty=1.0), defaults)
+    assert (neutral.min_p, neutral.typical_p, neutral.repetition_penalty) == (0.0, 1.0, 1.0)
+
+
+def test_an_answer_can_not_have_more_tokens_at_least_than_at_most() -> None:
+    """It is refused by the name of the lower limit."""
+    with pytest.raises(ApiError, match="min_tokens") as refused:
+        max_new_tokens(request(min_tokens=6, max_tokens=5), 10, 100)
+    assert refused.value.body.param == "min_tokens"
+    assert max_new_tokens(request(min_tokens=5, max_tokens=5), 10, 100) == 5
 
 
 def test_a_request_without_a_seed_gets_one_of_its_own() -> None:

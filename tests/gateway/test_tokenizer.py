@@ -22,6 +22,10 @@ from serve_daemon.gateway.tokenizer import (
         ({}, Defaults(1.0, 1.0, 0)),
         ({"temperature": 0.6, "top_p": 0.9, "top_k": 50}, Defaults(0.6, 0.9, 50)),
         ({"temperature": None, "top_k": None}, Defaults()),
+        (
+            {"min_p": 0.1, "typical_p": 0.9, "repetition_penalty": 1.1},
+            Defaults(min_p=0.1, typical_p=0.9, repetition_penalty=1.1),
+        ),
         ({"do_sample": True, "temperature": 0.6}, Defaults(0.6)),
         ({"do_sample": False, "temperature": 0.6}, Defaults(0.0)),
         ({"temperature": 1, "max_length": 20}, Defaults(1.0)),

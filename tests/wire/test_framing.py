@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from serve_daemon.wire import framing
 from serve_daemon.wire.framing import HEADER_BYTES, FramingError, Receiver, encode
-from serve_daemon.wire.messages import Cancel, Sampling, Submit, ToEngine
+from serve_daemon.wire.messages import Cancel, Submit, ToEngine
+from serve_daemon.wire.sampling import Sampling
 
 ENCODER = msgspec.msgpack.Encoder()
 

@@ -9,7 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from serve_daemon.wire import messages
-from serve_daemon.wire.messages import EngineSpec, Message, Sampling
+from serve_daemon.wire.messages import EngineSpec, Message
+from serve_daemon.wire.sampling import Sampling
 
 CONVERSATIONS: list[Any] = [
     messages.ToEngine,
@@ -26,6 +27,8 @@ def values(kind: Any) -> st.SearchStrategy[Any]:
     """Any value of a message's field."""
     if isinstance(kind, types.UnionType):
         return st.one_of([values(each) for each in get_args(kind)])
+    if isinstance(kind, types.GenericAlias) and kind.__origin__ is dict:
+        return st.dictionaries(*map(values, get_args(kind)), max_size=3)
     if isinstance(kind, types.GenericAlias):
         return st.lists(values(get_args(kind)[0]), max_size=3)
     if isinstance(kind, type) and issubclass(kind, msgspec.Struct):

@@ -9,13 +9,12 @@ from serve_daemon.api.fields import Field, Table, boolean, group, integer, only,
 from serve_daemon.api.messages import chat_messages
 from serve_daemon.api.requests import (
     EMPTY_ARRAY,
-    EMPTY_OBJECT,
-    MAX_TOKENS,
     NOTHING,
     SHARED,
     GenerationRequest,
     decode_body,
 )
+from serve_daemon.api.sampling import MAX_TOKENS
 
 STREAM_OPTIONS: Table = {
     "include_usage": Field(boolean, "include_usage"),
@@ -30,9 +29,6 @@ CHAT_COMPLETIONS: Table = {
     "stream_options": Field(group(STREAM_OPTIONS), "stream_options"),
     "n": Field(only(1)),
     "logprobs": Field(only(False)),
-    "logit_bias": EMPTY_OBJECT,
-    "presence_penalty": Field(only(0)),
-    "frequency_penalty": Field(only(0)),
     "response_format": Field(only({"type": "text"})),
     "modalities": Field(only(["text"])),
     "function_call": Field(only("auto", "none")),

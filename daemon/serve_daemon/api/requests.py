@@ -10,17 +10,12 @@ from serve_daemon.api.fields import (
     Field,
     Table,
     boolean,
-    integer,
     labels,
-    number,
     only,
-    stop_strings,
     text,
 )
 from serve_daemon.api.messages import ChatMessage
-
-MAX_TOKENS = 2**31 - 1
-MAX_TOP_K = 2**31 - 1
+from serve_daemon.api.sampling import SAMPLING
 
 
 class GenerationRequest(Struct, frozen=True, kw_only=True):
@@ -34,8 +29,17 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     temperature: float | None = None
     top_p: float | None = None
     top_k: int | None = None
+    min_p: float | None = None
+    typical_p: float | None = None
+    repetition_penalty: float | None = None
+    presence_penalty: float = 0.0
+    frequency_penalty: float = 0.0
+    logit_bias: dict[int, float] = {}
     seed: int | None = None
     stop: list[str] = []
+    stop_token_ids: list[int] = []
+    ignore_eos: bool = False
+    min_tokens: int = 0
     stream: bool = False
     metadata: dict[str, str] = {}
     parallel_tool_calls: bool = True
@@ -45,15 +49,13 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     prompt_cache_key: str | None = None
 
 
-# Of every object that is neutral when empty, and of every field that this version has not got.
+# Of every array that is neutral when empty, and of every field that this version has not got.
 NOTHING = Field(only())
-EMPTY_OBJECT = Field(only({}))
 EMPTY_ARRAY = Field(only([]))
 
 SHARED: Table = {
     "model": Field(text, "model", required=True),
-    "temperature": Field(number(0, 2), "temperature"),
-    "top_p": Field(number(0, 1, above_low=True), "top_p"),
+    **SAMPLING,
     "stream": Field(boolean, "stream"),
     "metadata": Field(labels, "metadata"),
     "user": Field(text, "user"),
@@ -68,10 +70,6 @@ SHARED: Table = {
     "prompt_cache_options": Field(only({}, {"mode": "implicit"})),
     "moderation": NOTHING,
     "top_logprobs": Field(only(0)),
-    # Extensions, named as Transformers and other servers name them.
-    "top_k": Field(integer(0, MAX_TOP_K), "top_k"),
-    "seed": Field(integer(-(2**63), 2**64 - 1), "seed"),
-    "stop": Field(stop_strings, "stop"),
 }
 
 

@@ -6,12 +6,12 @@ from serve_daemon.api.fields import Field, Table, group, integer, only, read_obj
 from serve_daemon.api.messages import ChatMessage, input_messages
 from serve_daemon.api.requests import (
     EMPTY_ARRAY,
-    MAX_TOKENS,
     NOTHING,
     SHARED,
     GenerationRequest,
     decode_body,
 )
+from serve_daemon.api.sampling import MAX_TOKENS
 
 TEXT_FORMAT: Table = {
     "format": Field(only({"type": "text"})),

@@ -1,8 +1,9 @@
 """The one sampler: the next token of every sequence of a batch, each by its own parameters.
 
-The order is that of Transformers' generate(): temperature, top-k, top-p, softmax, draw. A row's
-token depends on its logits, its parameters, its seed and its position alone, whatever shares the
-batch. A batch that is greedy throughout costs one argmax.
+The order is that of Transformers' generate(): penalties, temperature, top-k, top-p, min-p,
+typical, softmax, draw. A row's token depends on its logits, its parameters, its tokens so far, its
+seed and its position alone, whatever shares the batch. A batch that is greedy throughout costs one
+argmax, and nothing is sorted for those who did not ask for it.
 """
 
 from collections.abc import Sequence
@@ -11,8 +12,9 @@ import numpy as np
 import torch
 from msgspec import Struct
 
+from serve_daemon.engine.penalties import Record, adjust
 from serve_daemon.engine.randomness import uniform
-from serve_daemon.wire.messages import Sampling
+from serve_daemon.wire.sampling import Sampling
 
 NUCLEUS_CANDIDATES = 512  # a full sort is for the rows whose nucleus is wider than that
 SEED_MASK = (1 << 64) - 1
@@ -24,14 +26,21 @@ class Draw(Struct, frozen=True):
 
     sampling: Sampling
     position: int  # tokens of the sequence before this one
+    record: Record | None = None  # of those tokens, where the sampling needs it
 
 
 def is_greedy(sampling: Sampling) -> bool:
     return sampling.temperature < COLDEST or sampling.top_k == 1
 
 
+def is_argmax(draw: Draw) -> bool:
+    """Whether the token is the likeliest of the logits as they are."""
+    return draw.record is None and is_greedy(draw.sampling)
+
+
 def choose(logits: torch.Tensor, draws: Sequence[Draw]) -> torch.Tensor:
     """The token of each row of `logits` [B, V]: [B]."""
+    logits = adjust(logits, [draw.record for draw in draws])
     rows = [row for row, draw in enumerate(draws) if not is_greedy(draw.sampling)]
     if not rows:
         return logits.argmax(dim=-1)
@@ -55,10 +64,12 @@ def sample(logits: torch.Tensor, draws: Sequence[Draw]) -> torch.Tensor:
 
 
 def distribution(logits: torch.Tensor, samplings: Sequence[Sampling]) -> torch.Tensor:
-    """What the rows of `logits` [B, V] are drawn from; rows add up to 1, or less after top-p."""
+    """What the rows of `logits` [B, V] are drawn from; rows add up to 1, or less after a cut."""
     scores = logits / _column([sampling.temperature for sampling in samplings], logits)
     scores = keep_top_k(scores, [sampling.top_k for sampling in samplings])
-    return keep_top_p(scores.softmax(dim=-1), [sampling.top_p for sampling in samplings])
+    mass = keep_top_p(scores.softmax(dim=-1), [sampling.top_p for sampling in samplings])
+    mass = keep_min_p(mass, [sampling.min_p for sampling in samplings])
+    return keep_typical(mass, [sampling.typical_p for sampling in samplings])
 
 
 def keep_top_k(scores: torch.Tensor, top_k: Sequence[int]) -> torch.Tensor:
@@ -103,6 +114,33 @@ def _nucleus(
     is_whole = (upto[:, -1] >= wanted[:, 0]) | (width == probabilities.shape[-1])
     kept = best.values.masked_fill(above >= wanted, 0)
     return torch.zeros_like(probabilities).scatter_(-1, best.indices, kept), is_whole
+
+
+def keep_min_p(probabilities: torch.Tensor, min_p: Sequence[float]) -> torch.Tensor:
+    """Set to 0 what is less than `min_p` times its row's likeliest."""
+    if not any(min_p):
+        return probabilities
+    threshold = probabilities.amax(dim=-1, keepdim=True) * _column(min_p, probabilities)
+    return probabilities.masked_fill(probabilities < threshold, 0)
+
+
+def keep_typical(probabilities: torch.Tensor, typical_p: Sequence[float]) -> torch.Tensor:
+    """Set to 0 what lies outside the `typical_p` of mass whose surprise is nearest to the mean."""
+    rows = [row for row, p in enumerate(typical_p) if p < 1]
+    if not rows:
+        return probabilities
+    chosen = torch.tensor(rows, device=probabilities.device)
+    mass = probabilities[chosen]
+    shares = mass / mass.sum(dim=-1, keepdim=True)
+    surprise = -shares.log()
+    mean = (shares * surprise).nansum(dim=-1, keepdim=True)
+    distance = (surprise - mean).abs()
+    nearest = distance.sort(dim=-1)
+    upto = shares.gather(-1, nearest.indices).cumsum(dim=-1)
+    wanted = _column([typical_p[row] for row in rows], probabilities)
+    last = (upto < wanted).sum(dim=-1, keepdim=True).clamp_(max=upto.shape[-1] - 1)
+    typical = mass.masked_fill(distance > nearest.values.gather(-1, last), 0)
+    return probabilities.index_copy(0, chosen, typical)
 
 
 def _uniform(draws: Sequence[Draw], device: torch.device) -> torch.Tensor:

@@ -13,7 +13,8 @@ from serve_daemon.gateway.prompts import Prepared, Prompts
 from serve_daemon.gateway.routes import RoutingTable
 from serve_daemon.gateway.stop_strings import StopStrings
 from serve_daemon.gateway.waiting import wait_for_engine
-from serve_daemon.wire.messages import Finish, Sampling
+from serve_daemon.wire.messages import Finish
+from serve_daemon.wire.sampling import Sampling
 
 
 @dataclass(frozen=True)
@@ -119,7 +120,9 @@ class Completion:
         async for tokens in generation.batches():
             self._count(tokens)
             self.cached_tokens = generation.cached_tokens
-            piece = stops.feed(detokenizer.feed(_text_tokens(generation, tokens)))
+            piece = detokenizer.feed(_text_tokens(generation, tokens))
+            if self.completion_tokens > self._request.min_tokens:
+                piece = stops.feed(piece)
             if piece or not tokens:
                 yield piece
             if stops.is_stopped:

@@ -4,6 +4,7 @@ import asyncio
 import itertools
 from collections.abc import Callable, Iterable
 
+import msgspec
 import structlog
 
 from serve_daemon.wire.messages import (
@@ -100,16 +101,7 @@ class Engine:
         """Have a sequence generated; its number in `order` is given here."""
         number = next(self._numbers)
         sequence = self._sequences[number] = Sequence(number, self)
-        self._peer.send(
-            Submit(
-                sequence=number,
-                request_id=order.request_id,
-                tokens=order.tokens,
-                max_new_tokens=order.max_new_tokens,
-                stop_tokens=order.stop_tokens,
-                sampling=order.sampling,
-            )
-        )
+        self._peer.send(msgspec.structs.replace(order, sequence=number))
         return sequence
 
     def forget(self, number: int) -> None:

@@ -89,6 +89,7 @@ class Generation:
             self._order,
             tokens=[*self._order.tokens, *self.output],
             max_new_tokens=self._order.max_new_tokens - len(self.output),
+            num_output=len(self.output),
         )
 
     def _absorb(self, outputs: list[Output], engine: Engine) -> list[int] | None:

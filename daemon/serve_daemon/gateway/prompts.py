@@ -12,7 +12,8 @@ from serve_daemon.gateway.chat_template import ChatTemplates
 from serve_daemon.gateway.engines import Engine
 from serve_daemon.gateway.errors import invalid
 from serve_daemon.gateway.tokenizer import Defaults, TextModel, TextModels
-from serve_daemon.wire.messages import EngineReady, Sampling, Submit
+from serve_daemon.wire.messages import EngineReady, Submit
+from serve_daemon.wire.sampling import Sampling
 
 SEED_BITS = 64
 # Rendering and tokenizing take about a millisecond for so much text; beyond, other streams wait.
@@ -42,6 +43,7 @@ class Prompts:
         Raises `ApiError` for one that this model can't answer.
         """
         ready = engine.address.ready
+        check_tokens(request, ready.vocabulary)
         text_model = await self.texts.get(ready.artefacts)
         await self.templates.load()
         prompt = await self._tokenize(request, text_model)
@@ -50,7 +52,7 @@ class Prompts:
             request_id=request_id,
             tokens=prompt,
             max_new_tokens=max_new_tokens(request, len(prompt), ready.max_context),
-            stop_tokens=ready.eos_tokens,
+            stop_tokens=stop_tokens(request, ready),
             sampling=sampling(request, text_model.defaults),
         )
         return Prepared(order, text_model, fingerprint(ready, text_model))
@@ -93,7 +95,29 @@ def sampling(request: GenerationRequest, defaults: Defaults) -> Sampling:
         top_p=_first(request.top_p, defaults.top_p),
         top_k=int(_first(request.top_k, defaults.top_k)),
         seed=seed,
+        min_p=_first(request.min_p, defaults.min_p),
+        typical_p=_first(request.typical_p, defaults.typical_p),
+        repetition_penalty=_first(request.repetition_penalty, defaults.repetition_penalty),
+        presence_penalty=request.presence_penalty,
+        frequency_penalty=request.frequency_penalty,
+        logit_bias=request.logit_bias,
+        min_tokens=request.min_tokens,
     )
+
+
+def check_tokens(request: GenerationRequest, vocabulary: int) -> None:
+    """Raise `ApiError` 400 for a token id that the model does not have."""
+    named = (("logit_bias", request.logit_bias), ("stop_token_ids", request.stop_token_ids))
+    for name, tokens in named:
+        if (token := max(tokens, default=0)) >= vocabulary:
+            message = f"Invalid '{name}': the model's {vocabulary} tokens have no {token}."
+            raise invalid(message, name, "invalid_value")
+
+
+def stop_tokens(request: GenerationRequest, ready: EngineReady) -> list[int]:
+    """What ends the answer: what the model says it with, and what the client names."""
+    ends = [] if request.ignore_eos else ready.eos_tokens
+    return [*ends, *request.stop_token_ids]
 
 
 def _first(given: float | None, default: float) -> float:
@@ -103,8 +127,14 @@ def _first(given: float | None, default: float) -> float:
 def max_new_tokens(request: GenerationRequest, prompt_tokens: int, max_context: int) -> int:
     """How many tokens may follow the prompt.
 
-    Raises `ApiError` 400 for a prompt that leaves no room.
+    Raises `ApiError` 400 for a prompt that leaves no room, or less than the client insists on.
     """
+    if request.max_tokens is not None and request.min_tokens > request.max_tokens:
+        message = (
+            f"Invalid 'min_tokens': {request.min_tokens} is more than the {request.max_tokens}"
+            " tokens that the answer may have."
+        )
+        raise invalid(message, "min_tokens", "invalid_value")
     left = max_context - prompt_tokens
     if left <= 0:
         message = (

@@ -18,6 +18,9 @@ class Defaults(Struct, frozen=True):
     temperature: float = 1.0
     top_p: float = 1.0
     top_k: int = 0
+    min_p: float = 0.0
+    typical_p: float = 1.0
+    repetition_penalty: float = 1.0
 
 
 class TextModel(Struct, frozen=True):
@@ -116,7 +119,7 @@ def read_defaults(configuration: dict[str, Any]) -> Defaults:
     """The sampling that generation_config.json asks for."""
     given = {
         name: value
-        for name in ("temperature", "top_p", "top_k")
+        for name in Defaults.__struct_fields__
         if (value := configuration.get(name)) is not None
     }
     if configuration.get("do_sample") is False:

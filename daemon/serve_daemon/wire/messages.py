@@ -8,25 +8,19 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from serve_daemon.wire.sampling import Sampling
+
 
 class Message(Struct, frozen=True, tag=True, array_like=True):
     """Base of all messages; the class name is the tag."""
 
 
-class Sampling(Struct, frozen=True, array_like=True):
-    """How the next token is drawn from the logits. The defaults change nothing."""
-
-    temperature: float = 1.0  # 0 is greedy
-    top_p: float = 1.0
-    top_k: int = 0  # 0 keeps all
-    seed: int = 0  # 64 bits; the gateway draws one where the client gave none
-
-
 class Submit(Message, frozen=True):
     """Generate after `tokens`: the prompt, then what was generated of it before, if anything.
 
-    Random draws depend on (`sampling.seed`, position in `tokens`) alone, so a sequence that is
-    submitted again with its output so far goes on as it would have.
+    Random draws depend on (`sampling.seed`, position in `tokens`) alone, and penalties on `tokens`
+    and `num_output`, so a sequence that is submitted again with its output so far goes on as it
+    would have.
     """
 
     sequence: int  # the gateway's number for it, unique on its connection for ever
@@ -35,6 +29,7 @@ class Submit(Message, frozen=True):
     max_new_tokens: int  # still to be generated
     stop_tokens: list[int]
     sampling: Sampling
+    num_output: int = 0  # how many of `tokens`, at their end, were generated before
 
 
 class Cancel(Message, frozen=True):

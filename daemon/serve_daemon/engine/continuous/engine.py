@@ -135,4 +135,12 @@ def _problem(sequence: Submit, max_context: int, vocabulary: int) -> str:
         return f"the prompt has tokens outside of the vocabulary of {vocabulary}"
     if sequence.max_new_tokens < 1:
         return "max_new_tokens is less than 1"
+    return _sampling_problem(sequence, vocabulary)
+
+
+def _sampling_problem(sequence: Submit, vocabulary: int) -> str:
+    if not 0 <= sequence.num_output < len(sequence.tokens):
+        return f"num_output is {sequence.num_output}, of {len(sequence.tokens)} tokens"
+    if sequence.sampling.min_tokens and len(set(sequence.stop_tokens)) >= vocabulary:
+        return "every token is a stop token, so there is none for min_tokens"
     return ""

@@ -25,7 +25,7 @@ from serve_daemon.engine.continuous import attention, versions
 from serve_daemon.engine.continuous.lazy_zeros import LazyZeros
 from serve_daemon.engine.continuous.sequences import SequenceState, draws_of
 from serve_daemon.engine.pace import Pace
-from serve_daemon.engine.sampling import Draw, choose, is_greedy
+from serve_daemon.engine.sampling import Draw, choose, is_argmax
 
 logging.getLogger("ContinuousBatchingLogger").setLevel(logging.WARNING)
 
@@ -178,7 +178,7 @@ class SamplingProcessor(ContinuousBatchingLogitsProcessor):  # type: ignore[misc
     def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
         del tensor_arg
         draws = self._draws
-        if all(is_greedy(draw.sampling) for draw in draws):
+        if all(is_argmax(draw) for draw in draws):
             return scores
         tokens = choose(scores[: len(draws)], draws)
         return scores.index_put_(

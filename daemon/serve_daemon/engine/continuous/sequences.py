@@ -5,8 +5,10 @@ from typing import Any
 
 from transformers.generation.continuous_batching.requests import RequestState, RequestStatus
 
+from serve_daemon.engine.penalties import Record, record_of
 from serve_daemon.engine.sampling import Draw
-from serve_daemon.wire.messages import Finish, Output, Sampling, Submit
+from serve_daemon.wire.messages import Finish, Output, Submit
+from serve_daemon.wire.sampling import Sampling
 
 
 @dataclass
@@ -19,12 +21,13 @@ class SequenceState(RequestState):  # type: ignore[misc]
     owner: int = 0
     sequence: int = 0
     sampling: Sampling = field(default_factory=Sampling)
+    record: Record | None = None
     cached_tokens: int = 0
     is_first_output: bool = True
 
     def next_draw(self) -> Draw:
         """How the token after all that is processed now is drawn."""
-        return Draw(self.sampling, self.position_offset)
+        return Draw(self.sampling, self.position_offset, self._complete_record())
 
     def to_generation_output(self) -> "SequenceState":
         """What the manager passes on to the router: the state itself, which is read at once."""
@@ -53,8 +56,16 @@ class SequenceState(RequestState):  # type: ignore[misc]
             owner=self.owner,
             sequence=self.sequence,
             sampling=self.sampling,
+            record=self._complete_record(),
             is_first_output=self.is_first_output,
         )
+
+    def _complete_record(self) -> Record | None:
+        """The record with all that is generated; one is made for a sequence, not for a state."""
+        if self.record is not None:
+            known = self.record.length - len(self.initial_tokens)
+            self.record.add_output(self.generated_tokens[known:])
+        return self.record
 
     def _finish(self) -> Finish:
         return Finish.STOP if self.generated_tokens[-1] in self._eos_token_ids else Finish.LENGTH
@@ -75,6 +86,7 @@ def state_of(owner: int, submit: Submit, max_new_tokens: int) -> SequenceState:
         owner=owner,
         sequence=submit.sequence,
         sampling=submit.sampling,
+        record=record_of(submit),
     )
 
 

@@ -3,7 +3,8 @@
 import threading
 
 from serve_daemon.engine.protocol import Outputs
-from serve_daemon.wire.messages import Sampling, Submit
+from serve_daemon.wire.messages import Submit
+from serve_daemon.wire.sampling import Sampling
 
 WARM_UP_OWNER = -1
 

@@ -1,0 +1,80 @@
+"""The fields that say how tokens are drawn; all but OpenAI's own are named as vLLM names them."""
+
+from typing import Any
+
+from serve_daemon.api.errors import InvalidRequest
+from serve_daemon.api.fields import (
+    Field,
+    Reader,
+    Table,
+    as_object,
+    boolean,
+    integer,
+    join,
+    number,
+    stop_strings,
+    wrong_type,
+)
+
+MAX_TOKENS = 2**31 - 1
+MAX_TOKEN = 2**31 - 1
+MAX_TOP_K = 2**31 - 1
+MAX_BIASES = 1024
+MAX_STOP_TOKENS = 128
+# Beyond these, float32 has no place for what a penalty makes of a logit.
+LEAST_REPETITION_PENALTY = 0.01
+MOST_REPETITION_PENALTY = 100.0
+
+_token = integer(0, MAX_TOKEN)
+_bias = number(-100, 100)
+
+
+def logit_bias(value: Any, path: str) -> dict[int, float]:
+    """An object from token ids, which are strings in JSON, to biases."""
+    given = as_object(value, path)
+    if len(given) > MAX_BIASES:
+        message = f"Invalid '{path}': {len(given)} tokens are more than the maximum, {MAX_BIASES}."
+        raise InvalidRequest(message, path, "object_above_max_properties")
+    return {_token_name(name, path): _bias(bias, join(path, name)) for name, bias in given.items()}
+
+
+def _token_name(name: str, path: str) -> int:
+    if not (name.isascii() and name.isdigit()):
+        message = f"Invalid '{path}': {name!r:.80} is no token id."
+        raise InvalidRequest(message, path, "invalid_value")
+    # So many digits name no token, and Python refuses to read numbers that are longer still.
+    return int(_token(int(name[:20]), join(path, name)))
+
+
+def token_ids(most: int) -> Reader:
+    """At most so many token ids."""
+
+    def read(value: Any, path: str) -> list[int]:
+        if not isinstance(value, list):
+            raise wrong_type(path, "an array of integers", value)
+        if len(value) > most:
+            message = f"Invalid '{path}': {len(value)} tokens are more than the maximum, {most}."
+            raise InvalidRequest(message, path, "array_above_max_length")
+        return [_token(token, f"{path}[{index}]") for index, token in enumerate(value)]
+
+    return read
+
+
+SAMPLING: Table = {
+    "temperature": Field(number(0, 2), "temperature"),
+    "top_p": Field(number(0, 1, above_low=True), "top_p"),
+    "presence_penalty": Field(number(-2, 2), "presence_penalty"),
+    "frequency_penalty": Field(number(-2, 2), "frequency_penalty"),
+    "logit_bias": Field(logit_bias, "logit_bias"),
+    "seed": Field(integer(-(2**63), 2**64 - 1), "seed"),
+    "stop": Field(stop_strings, "stop"),
+    "top_k": Field(integer(0, MAX_TOP_K), "top_k"),
+    "min_p": Field(number(0, 1), "min_p"),
+    "typical_p": Field(number(0, 1, above_low=True), "typical_p"),
+    "repetition_penalty": Field(
+        number(LEAST_REPETITION_PENALTY, MOST_REPETITION_PENALTY), "repetition_penalty"
+    ),
+    "min_tokens": Field(integer(0, MAX_TOKENS), "min_tokens"),
+    "ignore_eos": Field(boolean, "ignore_eos"),
+    "stop_token_ids": Field(token_ids(MAX_STOP_TOKENS), "stop_token_ids"),
+}
