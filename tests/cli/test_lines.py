@@ -1,4 +1,4 @@
-"""Records, events and changes as lines."""
+"""Events and changes as lines."""
 
 import time
 from typing import Any
@@ -7,42 +7,13 @@ import click
 import pytest
 
 from cli.documents import change
-from serve_daemon.cli.lines import changes_lines, event_line, record_line
+from serve_daemon.cli.lines import changes_lines, event_line
 
 
 @pytest.fixture(autouse=True)
 def _utc(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TZ", "UTC")
     time.tzset()
-
-
-@pytest.mark.parametrize(
-    ("record", "line"),
-    [
-        (
-            {"event": "ready", "level": "info", "timestamp": "2026-11-24T06:40:40.5Z"},
-            "Nov 24 06:40:40 info    ready",
-        ),
-        (
-            {"event": "killed", "level": "warning", "timestamp": "2026-11-24T06:40:40Z"}
-            | {"model": "m", "signal": 9, "why": "no life sign", "hint": ""},
-            "Nov 24 06:40:40 warning m: killed signal=9 why='no life sign' hint=''",
-        ),
-        ({"event": "bare"}, "info    bare"),
-        ({"event": "odd", "level": "error", "timestamp": "noon"}, "noon error   odd"),
-        (
-            {"event": "bug", "level": "error", "exception": "Traceback\n  line"},
-            "error   bug\n    Traceback\n      line",
-        ),
-        (
-            {"event": "refused", "problems": ["f:1:2: wrong\n    x\n    ^", "f:3:4: too"], "n": 2},
-            "info    refused n=2\n    f:1:2: wrong\n        x\n        ^\n    f:3:4: too",
-        ),
-    ],
-)
-def test_a_record_is_a_line(record: dict[str, Any], line: str) -> None:
-    """When, how bad, of which model, what, and what is bound; what is long below it."""
-    assert click.unstyle(record_line(record)) == line
 
 
 @pytest.mark.parametrize(
@@ -57,6 +28,10 @@ def test_a_record_is_a_line(record: dict[str, Any], line: str) -> None:
             "    7 08:00:00 m: ready → backoff (SIGKILL)",
         ),
         ({"kind": "reload", "message": "applied"}, "    7 08:00:00 reload: applied"),
+        (
+            {"kind": "reload", "message": "refused\nf:1:2: wrong\n    x"},
+            "    7 08:00:00 reload: refused\n          f:1:2: wrong\n              x",
+        ),
     ],
 )
 def test_an_event_is_a_line(different: dict[str, Any], line: str) -> None:

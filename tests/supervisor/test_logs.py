@@ -193,10 +193,24 @@ def test_the_format_follows_stderr(tmp_path: Path) -> None:
         assert detected(file.fileno(), "") == "json"
 
 
-def test_the_console_shows_a_line(capfd: pytest.CaptureFixture[str]) -> None:
-    """For people: the event and what is bound, without quotes and braces."""
-    writer("console")({"event": "ready", "level": "info", "timestamp": "T", "model": "m"})
-    line = capfd.readouterr().err
-    assert line.count("\n") == 1
-    assert "ready" in line
-    assert "model=m" in line
+def test_the_console_shows_what_servectl_logs_shows(capfd: pytest.CaptureFixture[str]) -> None:
+    """For people: a line, and problems below it with their carets; no colour in a file."""
+    record = {"event": "ready", "level": "info", "timestamp": "T", "model": "m"}
+    writer("console")(record | {"problems": ["f:1:2: wrong\n    x\n    ^"]})
+    line = "T info    m: ready\n    f:1:2: wrong\n        x\n        ^\n"
+    assert capfd.readouterr().err == line
+
+
+@pytest.mark.parametrize(("no_colour", "is_coloured"), [("", True), ("1", False)])
+def test_a_terminal_is_coloured_unless_it_is_not_wanted(no_colour: str, is_coloured: bool) -> None:
+    """As no-color.org has it: set and not empty."""
+    controller, terminal = pty.openpty()
+    with os.fdopen(controller, "rb", buffering=0) as shown, os.fdopen(terminal, "wb") as stderr:
+        written = "writer('auto')({'event': 'bad', 'level': 'error'})"
+        subprocess.run(
+            [sys.executable, "-c", f"from serve_daemon.supervisor.logs import writer; {written}"],
+            env=os.environ | {"NO_COLOR": no_colour},
+            stderr=stderr,
+            check=True,
+        )
+        assert (b"\x1b[" in shown.read(1000)) is is_coloured

@@ -14,6 +14,7 @@ import serve_daemon
 from serve_daemon.cli import lines, status
 from serve_daemon.cli.connection import Commands, call, connected, is_refusal
 from serve_daemon.control.client import ControlError, Unreachable
+from serve_daemon.wire.lines import record_line
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 ARGUMENT_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -141,7 +142,7 @@ def logs(model: str | None, *, follow: bool, count: int, as_json: bool) -> None:
     """Show the last log records, of all or of MODEL."""
     of_model = {"model": model} if model else {}
     with _stream("Logs", "record", lines=count, follow=follow, **of_model) as records:
-        _print(map(json.dumps if as_json else lines.record_line, records))
+        _print(map(json.dumps if as_json else record_line, records))
 
 
 @main.command()

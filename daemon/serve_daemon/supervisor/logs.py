@@ -12,9 +12,11 @@ import sys
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
+import click
 import structlog
 
 from serve_daemon.supervisor.feed import Feed
+from serve_daemon.wire.lines import record_line
 from serve_daemon.wire.logs import LEVELS
 
 KEPT_RECORDS = 2000
@@ -115,8 +117,10 @@ def _detect() -> str:
 
 
 def _console() -> Write:
-    render = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    return lambda record: _print(str(render(None, "", dict(record))))
+    """As `servectl logs` shows it; NO_COLOR, see no-color.org."""
+    is_coloured = sys.stderr.isatty() and not os.environ.get("NO_COLOR")
+    shown = str if is_coloured else click.unstyle
+    return lambda record: _print(shown(record_line(record)))
 
 
 def _json() -> Write:
