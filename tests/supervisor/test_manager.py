@@ -33,6 +33,13 @@ def reconfigure(world: Managed, name: str, old: str, new: str) -> int:
     return world.manager.reconfigure(name, world.load().models[name], "edit")
 
 
+def test_a_gateway_that_is_ready_tells_where(managed: Make) -> None:
+    """The addresses as they really are, in the log and among the events."""
+    world = managed(ONE)
+    world.started()
+    assert f"listening on {world.manager.listening_on()[0]}" in world.messages()
+
+
 def test_an_engine_is_configured_at_once(managed: Make, tmp_path: Path) -> None:
     """By its first message, with all that the file says of its model."""
     world = managed(ONE + "max_requests = 3")

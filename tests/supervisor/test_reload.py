@@ -9,6 +9,7 @@ import pytest
 
 from fakes.managed import Managed
 from serve_daemon.config.problems import ConfigError
+from serve_daemon.supervisor.events import Kind
 from serve_daemon.supervisor.reload import Step
 from serve_daemon.supervisor.sockets import address_of
 from serve_daemon.supervisor.states import State
@@ -107,6 +108,11 @@ async def test_a_replacement_that_fails_is_a_failed_reload(managed: Make) -> Non
     steps = outcomes(await reload.finished())
     assert steps["models.m"] == ("replace", "failed", "source: no such file")
     assert world.reloader.last_outcome == "failed"
+    told = [each.message for each in world.events.feed.last() if each.kind is Kind.RELOAD]
+    assert told == [
+        "reload begins: test\nreplace models.m (source)",
+        "reload failed\nmodels.m: source: no such file",
+    ]
     assert world.manager.models["m"].unit.state is State.READY
     assert world.reloader.effective()["models"]["m"]["source"] == "/models/m"
     again = world.reloader.begin("test")

@@ -21,7 +21,8 @@ class Ledger:
     def moved(self, unit: Unit, old: State, reason: str) -> None:
         """A unit has gone from `old` to its present state."""
         record = logger.warning if unit.state in BAD_NEWS else logger.info
-        record("state changed", **_subject(unit), old=str(old), new=str(unit.state), reason=reason)
+        why = {"reason": reason} if reason else {}
+        record("state changed", **_subject(unit), old=str(old), new=str(unit.state), **why)
         kind = Kind.GATEWAY if unit.name == GATEWAY else Kind.STATE
         self._publish(kind, unit, reason, (old, unit.state))
 

@@ -68,6 +68,8 @@ class Manager:
     # ------------------------------------------------------------ a unit's journal
 
     def moved(self, unit: Unit, old: State, reason: str) -> None:
+        if unit is self.gateway and unit.state is State.READY:
+            reason = f"listening on {', '.join(self.listening_on())}"
         self._ledger.moved(unit, old, reason)
         self._after_change(unit)
 

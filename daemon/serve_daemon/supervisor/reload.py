@@ -100,7 +100,8 @@ class Reloader:
     def _carry_out(self, loaded: Loaded, trigger: str) -> "Reload":
         self.files = loaded.files
         changes = plan(self._running(), loaded).changes()
-        self._ledger.reload(f"reload begins: {trigger}", [_words(each) for each in changes])
+        moving = [_words(each) for each in changes if each.action is not Action.KEEP]
+        self._ledger.reload(f"reload begins: {trigger}", moving or ["nothing changes"])
         self._manager.config = loaded.config
         begun = [self._begin(each, loaded, trigger) for each in changes]
         reload = Reload(begun, self._end)
@@ -157,7 +158,8 @@ class Reloader:
         failed = [each for each in reload.changes if each.outcome == "failed"]
         self.last_outcome = "failed" if failed else "applied"
         words = [f"{each.subject}: {each.reason}" for each in failed]
-        self._ledger.reload(f"reload {self.last_outcome}", words)
+        tell = self._ledger.refused if failed else self._ledger.reload
+        tell(f"reload {self.last_outcome}", words)
         self._under_way.discard(reload)
         self._manager.changes.notify()
 
