@@ -16,6 +16,16 @@ async def test_health_is_the_gateways_own(
     assert (await client.get("/health")).json() == {"status": "ok"}
 
 
+@pytest.mark.parametrize("path", ["/health", "/ready", "/v1/models", "/v1/models/m"])
+async def test_what_can_be_got_can_be_asked_for_without_its_body(
+    client: httpx.AsyncClient, supervisor: FakeSupervisor, path: str
+) -> None:
+    """As HTTP wants it, and as many load balancers do."""
+    await supervisor.route("m")
+    reply = await client.head(path)
+    assert (reply.status_code, reply.content) == ((await client.get(path)).status_code, b"")
+
+
 @pytest.mark.parametrize(
     ("states", "waiting_for"),
     [

@@ -1,4 +1,4 @@
-"""GET /health and /ready, for probes and load balancers."""
+"""GET and HEAD of /health and /ready, for probes and load balancers."""
 
 import falcon.asgi
 from msgspec import Struct
@@ -27,6 +27,8 @@ class Health:
     async def on_get(self, _request: falcon.asgi.Request, response: falcon.asgi.Response) -> None:
         response.data = b'{"status":"ok"}'
 
+    on_head = on_get
+
 
 class Ready:
     """Whether every model that is to be loaded is ready; with `?model=NAME` whether that one is."""
@@ -45,6 +47,8 @@ class Ready:
         response.status = falcon.HTTP_503 if waiting_for else falcon.HTTP_200
         status = "not ready" if waiting_for else "ready"
         response.data = encode(Readiness(status, waiting_for))
+
+    on_head = on_get
 
 
 def _is_ready(route: Route) -> bool:

@@ -1,4 +1,4 @@
-"""GET /v1/models and /v1/models/MODEL."""
+"""GET and HEAD of /v1/models and /v1/models/MODEL."""
 
 import falcon.asgi
 
@@ -17,6 +17,8 @@ class ModelCollection:
         models = [ModelReply(route.model, route.created) for route in self._table.routes]
         response.data = encode(ModelList(models))
 
+    on_head = on_get
+
 
 class OneModel:
     """One model, by its name or an alias."""
@@ -29,3 +31,5 @@ class OneModel:
     ) -> None:
         route = self._table.find(model)
         response.data = encode(ModelReply(model, route.created))
+
+    on_head = on_get
