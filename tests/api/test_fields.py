@@ -118,3 +118,10 @@ def test_an_unknown_field_is_refused_by_name() -> None:
     with pytest.raises(InvalidRequest, match="Unknown parameter: 'b'") as refused:
         read_object({"a": Field(text)}, {"b": None})
     assert refused.value.param == "b"
+
+
+@pytest.mark.parametrize(("value", "shown"), [(True, "true"), ("r", '"r"'), (2, "2")])
+def test_a_value_that_is_not_supported_is_shown_as_json(value: Any, shown: str) -> None:
+    """As the client wrote it."""
+    with pytest.raises(InvalidRequest, match=f"does not support 'store' with {shown}\\."):
+        only(False)(value, "store")

@@ -8,6 +8,7 @@ not know is refused too, so no field is ever ignored.
 from collections.abc import Callable, Mapping
 from typing import Any
 
+import msgspec
 from msgspec import Struct
 
 from serve_daemon.api.errors import InvalidRequest
@@ -73,7 +74,8 @@ def wrong_type(path: str, wanted: str, value: Any) -> InvalidRequest:
 
 
 def unsupported(path: str, value: Any) -> InvalidRequest:
-    shown = f" with {value!r:.80}" if isinstance(value, str | int | float) else ""
+    is_shown = isinstance(value, str | int | float)
+    shown = f" with {msgspec.json.encode(value).decode():.80}" if is_shown else ""
     message = f"Unsupported parameter: this server does not support '{path}'{shown}."
     return InvalidRequest(message, path, "unsupported_parameter")
 
