@@ -31,6 +31,7 @@ async def test_a_whole_reply_says_everything(
     """Every key of a response object is there, and what was asked for is repeated."""
     await supervisor.serve("fake:")
     asked = {"temperature": 0.5, "top_p": 0.25, "metadata": {"a": "b"}, "instructions": "be brief"}
+    asked |= {"presence_penalty": 0.5, "frequency_penalty": -0.5}
     reply = await client.post("/v1/responses", json={**ASK, **asked, "store": False})
     response = reply.json()
     assert set(response) == set(Response.__struct_fields__)

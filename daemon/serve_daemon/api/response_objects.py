@@ -90,8 +90,8 @@ class Response(Struct, frozen=True, kw_only=True):
     tools: list[None] = []
     text: TextSettings = TextSettings()
     reasoning: Reasoning = Reasoning()
-    presence_penalty: float = 0.0
-    frequency_penalty: float = 0.0
+    presence_penalty: float
+    frequency_penalty: float
     top_logprobs: int = 0
     truncation: str = "disabled"
     service_tier: str = "default"

@@ -143,6 +143,8 @@ class ResponseAnswer:
             max_tool_calls=request.max_tool_calls,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
+            presence_penalty=request.presence_penalty,
+            frequency_penalty=request.frequency_penalty,
             metadata=request.metadata,
             user=request.user,
             safety_identifier=request.safety_identifier,
