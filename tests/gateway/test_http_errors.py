@@ -160,3 +160,15 @@ async def test_an_unexpected_exception_is_logged_under_the_id_that_the_client_ge
     assert problem.status == 500
     assert "req_1" in problem.body.message
     assert "bug" not in problem.body.message
+
+
+@pytest.mark.parametrize(
+    ("length", "code"), [(10, "unknown_parameter"), (2000, "request_too_large")]
+)
+async def test_the_access_record_has_the_errors_code(
+    client: httpx.AsyncClient, supervisor: FakeSupervisor, length: int, code: str
+) -> None:
+    """So that an operator sees why clients are refused."""
+    await supervisor.configure(max_body_size=1000)
+    await client.post("/v1/responses", json={**ASK, "temperture": "1" * length})
+    assert (await supervisor.until_record("/v1/responses"))["error"] == code

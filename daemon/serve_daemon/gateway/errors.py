@@ -97,7 +97,9 @@ async def answer_error(
     _params: object,
 ) -> None:
     """Falcon's handler for every exception."""
-    problem = as_api_error(error, request.scope["serve.exchange"].request_id)
+    exchange = request.scope["serve.exchange"]
+    problem = as_api_error(error, exchange.request_id)
+    exchange.error = problem.body.code
     if isinstance(error, falcon.HTTPError) and error.headers:
         response.set_headers(error.headers)  # such as Allow
     response.set_headers(problem.headers)

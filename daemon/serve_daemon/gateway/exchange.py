@@ -25,6 +25,7 @@ class Exchange:
         self.body = b""
         self.status = 0
         self.outcome = "answered"  # or what ended it early
+        self.error: str | None = None  # the code of an error that was the answer
         self.model = ""
         self.prompt_tokens = 0
         self.completion_tokens = 0
@@ -61,6 +62,8 @@ class Exchange:
             "outcome": self.outcome,
             "seconds": round(time.monotonic() - self._begun, 4),
         }
+        if self.error is not None:
+            record["error"] = self.error
         if self.model:
             record |= {
                 "model": self.model,

@@ -146,6 +146,7 @@ class Reply:
 
     async def refuse(self, error: ApiError) -> None:
         """Answer without the inner application; the rest of the request is not read."""
+        self.exchange.error = error.body.code
         headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
         headers += [(name.encode(), value.encode()) for name, value in error.headers.items()]
         await self.send({"type": "http.response.start", "status": error.status, "headers": headers})

@@ -50,6 +50,7 @@ async def stream(
     except Exception as error:  # noqa: BLE001 - it is told to the client, and logged there
         problem = as_api_error(error, exchange.request_id)
         exchange.status, exchange.outcome = problem.status, "failed in its stream"
+        exchange.error = problem.body.code
         for event in answer.fail(problem.body):
             yield event
     yield DONE
