@@ -84,3 +84,11 @@ def test_a_directory_of_another_user_is_refused(
         os.chown(tmp_path, 7, 7)
     with pytest.raises(ForeignDirectory, match="belongs to uid"):
         prepare(tmp_path)
+
+
+def test_a_directory_that_can_not_be_made_says_what_to_do(tmp_path: Path) -> None:
+    """Not the number of an error."""
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match=r"can.t make the directory .*/file: File exists; see") as why:
+        prepare(tmp_path / "file")
+    assert "Errno" not in str(why.value)

@@ -42,9 +42,15 @@ def cache_directory(environment: Mapping[str, str] = os.environ) -> Path:
 def prepare(directory: Path) -> None:
     """Create the directory for its user and group alone, if it is not there.
 
-    Raises `ForeignDirectory` if somebody else made it.
+    Raises `ForeignDirectory` if somebody else made it, and `OSError` if nobody can.
     """
-    directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+    try:
+        directory.mkdir(mode=0o750, parents=True, exist_ok=True)
+    except OSError as error:
+        raise OSError(
+            f"can't make the directory {directory}: {error.strerror};"
+            " see ENVIRONMENT in serve-daemon(8) for how to name another one"
+        ) from error
     owner = directory.stat().st_uid
     if owner not in {0, os.geteuid()}:
         raise ForeignDirectory(
