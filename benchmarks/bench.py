@@ -39,6 +39,7 @@ def options() -> argparse.Namespace:
     add("--arrivals", type=int, default=16, help="requests of the open loop; 0: none")
     add("--give-up", type=float, default=180.0, help="seconds that one request may take")
     add("--only", nargs="+", metavar="NAME", help="the servers to ask; all by default")
+    add("--note", default="", help="what else is to be known of this run, for the report")
     add("--write", action="store_true", help="write RESULTS.md and its plot")
     return parser.parse_args()
 
@@ -119,6 +120,7 @@ def introduce(chosen: argparse.Namespace) -> list[str]:
         f"{dt.datetime.now(dt.UTC):%Y-%m-%d}, {machine()}",
         f"{FILE}, computed in bfloat16, {NEW_TOKENS} new tokens, greedy, streamed",
         f"{chosen.requests} requests a stream; {versions(chosen.python)}",
+        *([chosen.note] if chosen.note else []),
     ]
 
 

@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -64,6 +65,37 @@ def memory_bytes(pid: int) -> int:
         with suppress(psutil.NoSuchProcess):
             total += process.memory_full_info().pss
     return total
+
+
+@dataclass(frozen=True, slots=True)
+class Used:
+    """Processor time so far: of every core, spent on anything, and by a server and its client."""
+
+    all_seconds: float
+    busy_seconds: float
+    own_seconds: float
+
+
+def used_seconds(pid: int) -> Used:
+    """Seen from this process, which is the client of the server `pid`."""
+    machine = psutil.cpu_times()
+    idle = machine.idle + machine.iowait
+    own = time.process_time()
+    top = psutil.Process(pid)
+    for process in [top, *top.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            own += times.user + times.system
+    # Guests' time is within the user's. What a hypervisor took was taken by others too.
+    busy = machine.user + machine.nice + machine.system + machine.irq + machine.softirq
+    busy += machine.steal
+    return Used(busy + idle, busy, own)
+
+
+def others_share(before: Used, after: Used) -> float:
+    """The part of all cores' time that went to neither the server nor the client."""
+    others = (after.busy_seconds - before.busy_seconds) - (after.own_seconds - before.own_seconds)
+    return max(others, 0.0) / (after.all_seconds - before.all_seconds)
 
 
 def seconds_to_first_answer(

@@ -11,7 +11,15 @@ import figures
 from clients import Target, ask, closed_loop, open_loop
 from contestants import Contestant
 from figures import Figure, Measured
-from processes import ServerError, free_port, memory_bytes, running, seconds_to_first_answer
+from processes import (
+    ServerError,
+    free_port,
+    memory_bytes,
+    others_share,
+    running,
+    seconds_to_first_answer,
+    used_seconds,
+)
 from workload import NEW_TOKENS, long_prompts, poisson_arrivals, prompts
 
 NUM_LONG_PROMPTS = 4
@@ -49,7 +57,10 @@ def take(contestant: Contestant, plan: Plan) -> Turn:
             ready = seconds_to_first_answer(process, port, contestant.model, plan.give_up_seconds)
             turn.measured[Figure("exec to the first answer", "s")] = ready
             target = Target(port, contestant.model, plan.give_up_seconds)
+            before = used_seconds(process.pid)
             asyncio.run(_measure(target, contestant, plan, turn.measured))
+            share = others_share(before, used_seconds(process.pid))
+            turn.measured[Figure("used by others meanwhile", "% of the cores", None)] = share * 100
             memory = memory_bytes(process.pid) / 1e6
             turn.measured[Figure("memory of all processes, after the work", "MB")] = memory
     except ServerError as failure:
