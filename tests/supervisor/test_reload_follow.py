@@ -37,3 +37,19 @@ async def test_a_reload_waits_for_what_an_earlier_one_has_begun(managed: Make) -
     world.engines("m")[-1].listener.on_exit(1)
     steps = {each.subject: (each.outcome, each.reason) for each in await asked.finished()}
     assert steps["models.m"] == ("failed", "exited with status 1")
+
+
+async def test_what_somebody_asked_for_first_is_no_news(managed: Make) -> None:
+    """One edit is one reload; but a file that is mended to what it was ends the refusal."""
+    world = managed(ONE)
+    world.started()
+    world.file.write_text(TWO)
+    world.reloader.begin("somebody asks")
+    told = world.messages()
+    world.reloader.follow(digests(world.file))
+    assert world.messages() == told
+    world.file.write_text("[models")
+    world.reloader.follow(digests(world.file))
+    world.file.write_text(TWO)
+    world.reloader.follow(digests(world.file))
+    assert world.messages()[-1] == "reload begins: the file has changed"

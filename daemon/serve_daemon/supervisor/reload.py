@@ -81,6 +81,7 @@ class Reloader:
         """Carry out the change of files whose digests the watch has `seen`.
 
         Where they are different again by now, somebody is writing: the watch will tell of that.
+        Where they are what was carried out last, somebody has asked for it before the watch did.
         """
         trigger = "the file has changed"
         try:
@@ -89,7 +90,8 @@ class Reloader:
             if self._sources.main is not None and digests(self._sources.main) == seen:
                 self._refuse(trigger, error)
             return
-        if loaded.files == seen:
+        is_news = loaded.files != self.files or self.last_outcome == "refused"
+        if loaded.files == seen and is_news:
             self._carry_out(loaded, trigger)
 
     def _refuse(self, trigger: str, error: ConfigError) -> None:
