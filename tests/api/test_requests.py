@@ -1,5 +1,6 @@
 """Whole bodies of both endpoints: what is honoured, let through, or refused by name."""
 
+import re
 import typing
 from collections.abc import Callable
 from typing import Any
@@ -122,8 +123,12 @@ def test_a_neutral_value_is_never_a_reason_to_refuse(read: Read, name: str, valu
     ("read", "fields", "param"),
     [
         (chat, {"n": 2}, "n"),
-        (chat, {"logprobs": True}, "logprobs"),
+        (chat, {"logprobs": 1}, "logprobs"),
         (chat, {"top_logprobs": 2}, "top_logprobs"),
+        (chat, {"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
+        (chat, {"logprobs": True, "top_logprobs": -1}, "top_logprobs"),
+        (responses, {"top_logprobs": 2}, "top_logprobs"),
+        (responses, {"include": "message.output_text.logprobs"}, "include"),
         (chat, {"response_format": {"type": "json_object"}}, "response_format"),
         (chat, {"modalities": ["text", "audio"]}, "modalities"),
         (chat, {"tools": [{"type": "function"}]}, "tools"),
@@ -149,7 +154,7 @@ def test_a_neutral_value_is_never_a_reason_to_refuse(read: Read, name: str, valu
         (responses, {"truncation": "auto"}, "truncation"),
         (responses, {"previous_response_id": "resp_1"}, "previous_response_id"),
         (responses, {"conversation": "conv_1"}, "conversation"),
-        (responses, {"include": ["message.output_text.logprobs"]}, "include"),
+        (responses, {"include": ["file_search_call.results"]}, "include[0]"),
         (responses, {"text": {"format": {"type": "json_schema"}}}, "text.format"),
         (responses, {"text": {"verbosity": "low"}}, "text.verbosity"),
         (responses, {"reasoning": {"effort": "low"}}, "reasoning.effort"),
@@ -165,7 +170,7 @@ def test_what_is_not_supported_is_refused_by_name(
     read: Read, fields: dict[str, Any], param: str
 ) -> None:
     """Never ignored."""
-    with pytest.raises(InvalidRequest, match=param) as refused:
+    with pytest.raises(InvalidRequest, match=re.escape(param)) as refused:
         read(**fields)
     assert refused.value.param == param
 
@@ -197,6 +202,20 @@ def test_what_shapes_the_draw_is_in_the_request(read: Read) -> None:
     request = read(**DRAWING, logit_bias={"1": 5, "20": -100})
     assert {name: getattr(request, name) for name in DRAWING} == DRAWING
     assert request.logit_bias == {1: 5.0, 20: -100.0}
+
+
+def test_log_probabilities_are_asked_for_in_each_endpoints_way() -> None:
+    """None, each token's own, or the likeliest too."""
+    asked = {"include": ["message.output_text.logprobs"]}
+    for request, expected in [
+        (chat(), (False, 0)),
+        (chat(logprobs=True), (True, 0)),
+        (chat(logprobs=True, top_logprobs=20), (True, 20)),
+        (responses(include=[]), (False, 0)),
+        (responses(**asked), (True, 0)),
+        (responses(**asked, top_logprobs=5), (True, 5)),
+    ]:
+        assert (request.logprobs, request.top_logprobs) == expected
 
 
 @pytest.mark.parametrize("read", [chat, responses])

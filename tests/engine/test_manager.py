@@ -4,9 +4,13 @@ import pytest
 
 pytest.importorskip("torch")
 
-from transformers.generation.continuous_batching.requests import RequestStatus
+import torch
+from transformers.generation.continuous_batching.requests import (
+    FutureRequestState,
+    RequestStatus,
+)
 
-from serve_daemon.engine.continuous.manager import PatientEvent, Scheduler
+from serve_daemon.engine.continuous.manager import PatientEvent, SamplingProcessor, Scheduler
 from serve_daemon.engine.continuous.sequences import SequenceState, state_of
 from serve_daemon.wire.messages import Finish, Output, Submit
 from serve_daemon.wire.sampling import Sampling
@@ -112,6 +116,25 @@ def counts_of(sequence: SequenceState) -> dict[int, int]:
     assert record is not None
     tokens, counts = record.counted
     return dict(zip(tokens.tolist(), counts.tolist(), strict=True))
+
+
+def test_the_forced_token_leaves_the_log_probabilities_of_the_model() -> None:
+    """A sequence that asks gets them with its token, and one that does not gets none."""
+    asking = state_of(2, Submit(4, "r", [1, 2], 10, [], Sampling(temperature=0, logprobs=1)), 10)
+    silent = state_of(2, Submit(5, "r", [1, 2], 10, [], Sampling(temperature=0)), 10)
+    processor = SamplingProcessor()
+    requests = [FutureRequestState(each, True, 2, 1) for each in (silent, asking)]
+    argument = processor.prepare_tensor_args(requests)
+    logits = torch.tensor([[0.0, 1.0, 2.0], [0.0, 3.0, 1.0]])
+    wanted = logits[1].log_softmax(-1)
+    scores = processor(logits.clone(), argument)
+    assert scores.argmax(-1).tolist() == [2, 1]
+    for each in (silent, asking):
+        each.generated_tokens.append(1)
+    [told] = asking.to_output().logprobs
+    assert told.top_tokens == [1]
+    torch.testing.assert_close(told.logprob, float(wanted[1]))
+    assert silent.to_output().logprobs == []
 
 
 def test_draws_count_from_the_beginning_of_the_sequence() -> None:

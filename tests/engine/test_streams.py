@@ -206,6 +206,19 @@ async def test_a_stop_token_is_withheld_until_the_least_length(gateway: Gateway)
     assert stream.tokens.index(7) == 5
 
 
+async def test_log_probabilities_come_with_their_tokens(gateway: Gateway) -> None:
+    """One for each token of those who ask; a greedy one is the model's likeliest."""
+    wanted = [Sampling(temperature=0.0, logprobs=2), Sampling(seed=1), Sampling(seed=1, logprobs=0)]
+    streams = [gateway.submit(PROMPT, 20, each) for each in wanted]
+    greedy, silent, sampled = [await stream.done() for stream in streams]
+    told = [logprobs for output in greedy.outputs for logprobs in output.logprobs]
+    assert [logprobs.top_tokens[0] for logprobs in told] == greedy.tokens
+    assert all(logprobs.logprob == logprobs.top_logprobs[0] <= 0 for logprobs in told)
+    assert not any(output.logprobs for output in silent.outputs)
+    assert [len(output.logprobs) for output in sampled.outputs] == [1] * 20
+    assert sampled.tokens == silent.tokens
+
+
 async def test_seeds_hold_whatever_shares_the_batch(gateway: Gateway) -> None:
     """The same seed and prompt give the same tokens, alone and among neighbours."""
     samplings = [

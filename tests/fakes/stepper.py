@@ -12,6 +12,7 @@ import msgspec
 
 from fakes.behaviour import Author, Behaviour, happens
 from serve_daemon.wire.messages import Cancel, Finish, Output, Step, Submit, ToEngine, Welcome
+from serve_daemon.wire.sampling import NO_LOGPROBS, Logprobs
 from serve_daemon.wire.transport import Peer
 
 
@@ -159,7 +160,10 @@ class Stepper:
         finish = self._finish(running, token)
         if finish is not None:
             del running.owner.sequences[running.submit.sequence]
-        running.owner.outputs.append(Output(running.submit.sequence, [token], finish))
+        output = Output(
+            running.submit.sequence, [token], finish, logprobs=_logprobs(running.submit, token)
+        )
+        running.owner.outputs.append(output)
 
     def _crash_if_told_to(self, running: Running) -> None:
         behaviour = self._behaviour
@@ -176,3 +180,17 @@ class Stepper:
         if full or running.generated >= running.submit.max_new_tokens:
             return Finish.LENGTH
         return None
+
+
+def _logprobs(submit: Submit, token: int) -> list[Logprobs]:
+    """As if the model was sure of each token by half, and of those before it ever less."""
+    count = submit.sampling.logprobs
+    if count == NO_LOGPROBS:
+        return []
+    return [
+        Logprobs(
+            logprob=-0.5,
+            top_tokens=[token - place for place in range(count)],
+            top_logprobs=[-0.5 - place for place in range(count)],
+        )
+    ]

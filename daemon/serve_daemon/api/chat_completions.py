@@ -6,6 +6,7 @@ from msgspec import Struct
 
 from serve_daemon.api.errors import InvalidRequest
 from serve_daemon.api.fields import Field, Table, boolean, group, integer, only, read_object
+from serve_daemon.api.logprobs import ChoiceLogprobs, check_top_logprobs
 from serve_daemon.api.messages import chat_messages
 from serve_daemon.api.requests import (
     EMPTY_ARRAY,
@@ -28,7 +29,7 @@ CHAT_COMPLETIONS: Table = {
     "max_tokens": Field(integer(1, MAX_TOKENS), "max_tokens"),
     "stream_options": Field(group(STREAM_OPTIONS), "stream_options"),
     "n": Field(only(1)),
-    "logprobs": Field(only(False)),
+    "logprobs": Field(boolean, "logprobs"),
     "response_format": Field(only({"type": "text"})),
     "modalities": Field(only(["text"])),
     "function_call": Field(only("auto", "none")),
@@ -53,6 +54,7 @@ def read_chat_request(body: bytes) -> ChatRequest:
     Raises `InvalidRequest` for what is malformed or not supported.
     """
     attributes = read_object(CHAT_COMPLETIONS, decode_body(body))
+    check_top_logprobs(attributes, "'logprobs' to be true")
     newer = attributes.pop("max_completion_tokens", None)
     if newer is not None:
         attributes["max_tokens"] = newer  # max_tokens is its deprecated name
@@ -99,7 +101,7 @@ class Choice(Struct, frozen=True):
     message: ReplyMessage
     finish_reason: FinishReason
     index: int = 0
-    logprobs: None = None
+    logprobs: ChoiceLogprobs | None = None
 
 
 class ChatCompletion(Struct, frozen=True):
@@ -124,7 +126,7 @@ class ChunkChoice(Struct, frozen=True):
     delta: Delta
     finish_reason: FinishReason | None = None
     index: int = 0
-    logprobs: None = None
+    logprobs: ChoiceLogprobs | None = None
 
 
 class ChatChunk(Struct, frozen=True):

@@ -32,6 +32,13 @@ class ChatMessage(Struct, frozen=True, omit_defaults=True):
 
 # ---------------------------------------------------------------- parts of a content
 
+
+def a_list(value: Any, path: str) -> list[Any]:
+    if not isinstance(value, list):
+        raise wrong_type(path, "an array", value)
+    return value
+
+
 NOTHING = Field(only())  # known, and not supported with any value but null
 
 TEXT_PARTS: dict[str, Table] = {
@@ -48,7 +55,7 @@ INPUT_PARTS: dict[str, Table] = {
         "type": Field(text),
         "text": Field(text, "text", required=True),
         "annotations": Field(only([])),
-        "logprobs": Field(only([])),
+        "logprobs": Field(a_list),  # of the past, which says nothing to a model
     },
     "refusal": TEXT_PARTS["refusal"],
 }

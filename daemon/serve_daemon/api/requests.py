@@ -10,10 +10,12 @@ from serve_daemon.api.fields import (
     Field,
     Table,
     boolean,
+    integer,
     labels,
     only,
     text,
 )
+from serve_daemon.api.logprobs import MAX_TOP_LOGPROBS
 from serve_daemon.api.messages import ChatMessage
 from serve_daemon.api.sampling import SAMPLING
 
@@ -40,6 +42,8 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     stop_token_ids: list[int] = []
     ignore_eos: bool = False
     min_tokens: int = 0
+    logprobs: bool = False
+    top_logprobs: int = 0
     stream: bool = False
     metadata: dict[str, str] = {}
     parallel_tool_calls: bool = True
@@ -69,7 +73,7 @@ SHARED: Table = {
     "prompt_cache_retention": Field(only("in_memory")),
     "prompt_cache_options": Field(only({}, {"mode": "implicit"})),
     "moderation": NOTHING,
-    "top_logprobs": Field(only(0)),
+    "top_logprobs": Field(integer(0, MAX_TOP_LOGPROBS), "top_logprobs"),
 }
 
 

@@ -4,6 +4,8 @@ from typing import Literal
 
 from msgspec import Struct
 
+from serve_daemon.api.logprobs import TokenLogprob
+
 Status = Literal["in_progress", "completed", "incomplete", "failed"]
 ItemStatus = Literal["in_progress", "completed", "incomplete"]
 
@@ -12,7 +14,7 @@ class OutputText(Struct, frozen=True, kw_only=True):
     type: str = "output_text"
     text: str
     annotations: list[None] = []
-    logprobs: list[None] = []
+    logprobs: list[TokenLogprob] = []
 
 
 class OutputMessage(Struct, frozen=True, kw_only=True):
@@ -92,7 +94,7 @@ class Response(Struct, frozen=True, kw_only=True):
     reasoning: Reasoning = Reasoning()
     presence_penalty: float
     frequency_penalty: float
-    top_logprobs: int = 0
+    top_logprobs: int
     truncation: str = "disabled"
     service_tier: str = "default"
     store: bool = False
@@ -140,7 +142,7 @@ class TextDeltaEvent(Struct, frozen=True, kw_only=True):
     output_index: int = 0
     content_index: int = 0
     delta: str
-    logprobs: list[None] = []
+    logprobs: list[TokenLogprob] = []
     sequence_number: int
 
 
@@ -150,7 +152,7 @@ class TextDoneEvent(Struct, frozen=True, kw_only=True):
     output_index: int = 0
     content_index: int = 0
     text: str
-    logprobs: list[None] = []
+    logprobs: list[TokenLogprob] = []
     sequence_number: int
 
 

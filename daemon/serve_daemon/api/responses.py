@@ -3,6 +3,7 @@
 from typing import ClassVar
 
 from serve_daemon.api.fields import Field, Table, group, integer, only, read_object, text
+from serve_daemon.api.logprobs import INCLUDED_LOGPROBS, check_top_logprobs, included
 from serve_daemon.api.messages import ChatMessage, input_messages
 from serve_daemon.api.requests import (
     EMPTY_ARRAY,
@@ -35,7 +36,7 @@ RESPONSES: Table = {
     "reasoning": Field(group(REASONING)),
     "truncation": Field(only("disabled")),
     "stream_options": Field(group({"include_obfuscation": Field(only(False))})),
-    "include": EMPTY_ARRAY,
+    "include": Field(included, "logprobs"),
     "background": Field(only(False)),
     "background_options": Field(only({}, {"completion_window": "soonest"})),
     "context_management": EMPTY_ARRAY,
@@ -62,6 +63,7 @@ def read_responses_request(body: bytes) -> ResponsesRequest:
     Raises `InvalidRequest` for what is malformed or not supported.
     """
     attributes = read_object(RESPONSES, decode_body(body))
+    check_top_logprobs(attributes, f"'include' to have '{INCLUDED_LOGPROBS}'")
     messages: list[ChatMessage] = attributes.pop("input")
     if instructions := attributes.get("instructions"):
         messages = [ChatMessage("system", instructions), *messages]

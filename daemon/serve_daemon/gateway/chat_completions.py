@@ -24,6 +24,7 @@ from serve_daemon.api.chat_completions import (
     read_chat_request,
 )
 from serve_daemon.api.errors import ErrorBody, ErrorReply
+from serve_daemon.api.logprobs import ChoiceLogprobs
 from serve_daemon.gateway.completion import Completion, Models
 from serve_daemon.gateway.exchange import Exchange
 from serve_daemon.gateway.frames import PLACE, Frame, data, encode, split_at_place
@@ -67,10 +68,12 @@ class ChatAnswer:
         self._before, self._after = split_at_place(text)
 
     def delta(self, text: str) -> SSEvent:
+        if self._request.logprobs:
+            return self._chunk([ChunkChoice(Delta(content=text), logprobs=self._logprobs())])
         return Frame(self._before + encode(text) + self._after)
 
     def end(self) -> Iterator[SSEvent]:
-        yield self._chunk([ChunkChoice(Delta(), self._finish_reason)])
+        yield self._chunk([ChunkChoice(Delta(), self._finish_reason, logprobs=self._logprobs())])
         if self._request.include_usage:
             yield self._chunk([], usage=self._usage)
 
@@ -78,8 +81,13 @@ class ChatAnswer:
         yield data(ErrorReply(error))
 
     def whole(self, text: str) -> bytes:
-        choices = [Choice(ReplyMessage(text), self._finish_reason)]
+        choices = [Choice(ReplyMessage(text), self._finish_reason, logprobs=self._logprobs())]
         return encode(ChatCompletion(choices=choices, usage=self._usage, **self._head))
+
+    def _logprobs(self) -> ChoiceLogprobs | None:
+        """Of the tokens since the last time; None where nobody asked."""
+        taken = self._completion.take_logprobs()
+        return ChoiceLogprobs(taken) if self._request.logprobs else None
 
     def _chunk(self, choices: list[ChunkChoice], **usage: Any) -> Frame:
         return data(self._kind(choices=choices, **usage, **self._head))

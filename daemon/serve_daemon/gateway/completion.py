@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 
+from serve_daemon.api.logprobs import TokenLogprob
 from serve_daemon.api.requests import GenerationRequest
 from serve_daemon.gateway.detokenize import Detokenizer
 from serve_daemon.gateway.engines import Engine
@@ -12,6 +13,7 @@ from serve_daemon.gateway.generation import Generation, OtherModel
 from serve_daemon.gateway.prompts import Prepared, Prompts
 from serve_daemon.gateway.routes import RoutingTable
 from serve_daemon.gateway.stop_strings import StopStrings
+from serve_daemon.gateway.tokenizer import TextModel
 from serve_daemon.gateway.waiting import wait_for_engine
 from serve_daemon.wire.messages import Finish
 from serve_daemon.wire.sampling import Sampling
@@ -34,6 +36,7 @@ class Completion:
         exchange.on_end(leave)
         self.finish_reason: Finish = Finish.STOP
         self.cached_tokens = 0
+        self._logprobs: list[TokenLogprob] = []
         self._request = request
         self._exchange = exchange
         self._models = models
@@ -61,6 +64,11 @@ class Completion:
     @property
     def completion_tokens(self) -> int:
         return self._exchange.completion_tokens
+
+    def take_logprobs(self) -> list[TokenLogprob]:
+        """Those of the tokens that came since the last call; none unless asked for."""
+        taken, self._logprobs = self._logprobs, []
+        return taken
 
     async def begin(self) -> None:
         """Prepare at once if an engine is there, so that a bad request gets its status.
@@ -120,6 +128,7 @@ class Completion:
         async for tokens in generation.batches():
             self._count(tokens)
             self.cached_tokens = generation.cached_tokens
+            self._add_logprobs(generation, prepared.text_model)
             piece = detokenizer.feed(_text_tokens(generation, tokens))
             if self.completion_tokens > self._request.min_tokens:
                 piece = stops.feed(piece)
@@ -134,6 +143,12 @@ class Completion:
             self.finish_reason = generation.finish or Finish.STOP
         if rest:
             yield rest
+
+    def _add_logprobs(self, generation: Generation, text_model: TextModel) -> None:
+        entries, generation.logprobs = generation.logprobs, []
+        if generation.ends_with_stop_token:
+            del entries[-1:]
+        self._logprobs += [text_model.token_bytes.render(*entry) for entry in entries]
 
     def _count(self, tokens: list[int]) -> None:
         if tokens and not self.completion_tokens:

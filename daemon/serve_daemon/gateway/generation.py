@@ -14,6 +14,7 @@ from serve_daemon.gateway.errors import failed
 from serve_daemon.gateway.routes import RoutingTable
 from serve_daemon.gateway.waiting import IDLE_SECONDS, wait_for_engine
 from serve_daemon.wire.messages import Finish, Output, Submit
+from serve_daemon.wire.sampling import Logprobs
 
 log = structlog.get_logger()
 
@@ -30,6 +31,7 @@ class Generation:
 
     def __init__(self, order: Submit, model: str, table: RoutingTable, fits: Fits) -> None:
         self.output: list[int] = []
+        self.logprobs: list[tuple[int, Logprobs]] = []  # by token, if the order asks for them
         self.cached_tokens = 0
         self.finish: Finish | None = None
         self._order = order
@@ -103,6 +105,7 @@ class Generation:
             if output.finish is Finish.ERROR:
                 raise failed(f"The engine failed on this request: {output.error}.")
             new += output.tokens
+            self.logprobs += zip(output.tokens, output.logprobs, strict=False)
             self.cached_tokens = self.cached_tokens or output.cached_tokens
             self.finish = output.finish
         if new:

@@ -13,7 +13,7 @@ from serve_daemon.gateway.engines import Engine
 from serve_daemon.gateway.errors import invalid
 from serve_daemon.gateway.tokenizer import Defaults, TextModel, TextModels
 from serve_daemon.wire.messages import EngineReady, Submit
-from serve_daemon.wire.sampling import Sampling
+from serve_daemon.wire.sampling import NO_LOGPROBS, Sampling
 
 SEED_BITS = 64
 # Rendering and tokenizing take about a millisecond for so much text; beyond, other streams wait.
@@ -102,6 +102,7 @@ def sampling(request: GenerationRequest, defaults: Defaults) -> Sampling:
         frequency_penalty=request.frequency_penalty,
         logit_bias=request.logit_bias,
         min_tokens=request.min_tokens,
+        logprobs=request.top_logprobs if request.logprobs else NO_LOGPROBS,
     )
 
 

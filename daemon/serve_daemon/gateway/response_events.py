@@ -8,6 +8,7 @@ from typing import Any
 from falcon.asgi import SSEvent
 
 from serve_daemon.api.errors import ErrorBody
+from serve_daemon.api.logprobs import TokenLogprob
 from serve_daemon.api.response_objects import (
     ContentPartEvent,
     ErrorEvent,
@@ -46,6 +47,7 @@ class ResponseAnswer:
         self._number = 0
         self._has_begun = False
         self._text: list[str] = []
+        self._logprobs: list[TokenLogprob] = []
         template = TextDeltaEvent(item_id=self._item_id, delta=PLACE, sequence_number=0)
         self._before, after = split_at_place(named(template.type, template))
         self._between = after.removesuffix(NUMBER_AT_END)
@@ -60,14 +62,22 @@ class ResponseAnswer:
 
     def delta(self, text: str) -> SSEvent:
         self._text.append(text)
+        if self._request.logprobs:
+            return self._delta_with_logprobs(text)
         number = str(self._next_number()).encode()
         return Frame(b"%b%b%b%b}\n\n" % (self._before, encode(text), self._between, number))
 
+    def _delta_with_logprobs(self, text: str) -> SSEvent:
+        new = self._completion.take_logprobs()
+        self._logprobs += new
+        name = "response.output_text.delta"
+        return self._event(name, TextDeltaEvent, item_id=self._item_id, delta=text, logprobs=new)
+
     def end(self) -> Iterator[SSEvent]:
         text = "".join(self._text)
-        yield self._event(
-            "response.output_text.done", TextDoneEvent, item_id=self._item_id, text=text
-        )
+        self._logprobs += self._completion.take_logprobs()
+        fields = {"item_id": self._item_id, "text": text, "logprobs": self._logprobs}
+        yield self._event("response.output_text.done", TextDoneEvent, **fields)
         yield self._part("response.content_part.done", text)
         item = self._message(text)
         yield self._event("response.output_item.done", OutputItemEvent, item=item)
@@ -84,6 +94,7 @@ class ResponseAnswer:
             yield self._response("response.failed", failed)
 
     def whole(self, text: str) -> bytes:
+        self._logprobs = self._completion.take_logprobs()
         return encode(self._finished(text))
 
     # ------------------------------------------------------------ events
@@ -101,7 +112,7 @@ class ResponseAnswer:
         return self._event(name, ResponseEvent, response=response)
 
     def _part(self, name: str, text: str) -> Frame:
-        part = OutputText(text=text)
+        part = OutputText(text=text, logprobs=self._logprobs)
         return self._event(name, ContentPartEvent, item_id=self._item_id, part=part)
 
     # ------------------------------------------------------------ the response object
@@ -116,7 +127,7 @@ class ResponseAnswer:
 
     def _message(self, text: str, status: ItemStatus | None = None) -> OutputMessage:
         ended: ItemStatus = "incomplete" if self._is_cut else "completed"
-        content = [OutputText(text=text)]
+        content = [OutputText(text=text, logprobs=self._logprobs)]
         return OutputMessage(id=self._item_id, status=status or ended, content=content)
 
     def _finished(self, text: str) -> Response:
@@ -143,6 +154,7 @@ class ResponseAnswer:
             max_tool_calls=request.max_tool_calls,
             temperature=sampling.temperature,
             top_p=sampling.top_p,
+            top_logprobs=request.top_logprobs,
             presence_penalty=request.presence_penalty,
             frequency_penalty=request.frequency_penalty,
             metadata=request.metadata,

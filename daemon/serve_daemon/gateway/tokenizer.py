@@ -10,6 +10,7 @@ from msgspec import Struct
 from tokenizers import Tokenizer
 
 from serve_daemon.gateway.errors import failed
+from serve_daemon.gateway.token_bytes import TokenBytes
 
 
 class Defaults(Struct, frozen=True):
@@ -27,6 +28,7 @@ class TextModel(Struct, frozen=True):
     """The text side of one model."""
 
     tokenizer: Tokenizer
+    token_bytes: TokenBytes
     fingerprint: str  # equal for equal tokenizers
     chat_template: str  # "" where the model has none
     variables: dict[str, str]  # special tokens that chat templates name
@@ -80,8 +82,10 @@ def read_text_model(directory: Path) -> TextModel:
     template = directory / "chat_template.jinja"
     vocabulary = (directory / "tokenizer.json").read_bytes()
     configuration = _read_json(directory / "tokenizer_config.json")
+    tokenizer = _read_tokenizer(directory, vocabulary)
     return TextModel(
-        tokenizer=_read_tokenizer(directory, vocabulary),
+        tokenizer=tokenizer,
+        token_bytes=TokenBytes(tokenizer, vocabulary),
         fingerprint=hashlib.sha256(vocabulary).hexdigest(),
         chat_template=template.read_text(encoding="utf-8") if template.exists() else "",
         variables=special_tokens(configuration),

@@ -8,7 +8,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
-from serve_daemon.wire.sampling import Sampling
+from serve_daemon.wire.sampling import Logprobs, Sampling
 
 
 class Message(Struct, frozen=True, tag=True, array_like=True):
@@ -60,6 +60,7 @@ class Output(Struct, frozen=True, array_like=True):
     finish: Finish | None = None
     error: str = ""
     cached_tokens: int = 0  # of the prompt, found in the prefix cache; with the first token
+    logprobs: list[Logprobs] = []  # of each token, if the sampling asks for them
 
 
 class Step(Message, frozen=True):

@@ -2,6 +2,8 @@
 
 from msgspec import Struct
 
+NO_LOGPROBS = -1
+
 
 class Sampling(Struct, frozen=True, array_like=True):
     """How the next token is drawn from the logits. The defaults change nothing."""
@@ -17,3 +19,12 @@ class Sampling(Struct, frozen=True, array_like=True):
     frequency_penalty: float = 0.0  # the same, times its number there
     logit_bias: dict[int, float] = {}  # added to the logits of these tokens
     min_tokens: int = 0  # of output before a stop token may come
+    logprobs: int = NO_LOGPROBS  # how many of the likeliest are told with each token's own
+
+
+class Logprobs(Struct, frozen=True, array_like=True):
+    """What the model made of one token, and of the likeliest in its place."""
+
+    logprob: float
+    top_tokens: list[int]
+    top_logprobs: list[float]

@@ -23,7 +23,8 @@ from transformers.generation.continuous_batching.scheduler import (
 
 from serve_daemon.engine.continuous import attention, versions
 from serve_daemon.engine.continuous.lazy_zeros import LazyZeros
-from serve_daemon.engine.continuous.sequences import SequenceState, draws_of
+from serve_daemon.engine.continuous.sequences import SequenceState
+from serve_daemon.engine.logprobs import logprobs_of, wants_logprobs
 from serve_daemon.engine.pace import Pace
 from serve_daemon.engine.sampling import Draw, choose, is_argmax
 
@@ -166,21 +167,26 @@ class SamplingProcessor(ContinuousBatchingLogitsProcessor):  # type: ignore[misc
     ignored_kwargs: tuple[str, ...] = ()
 
     def __init__(self) -> None:
+        self._states: list[SequenceState] = []
         self._draws: list[Draw] = []
 
     def fill_defaults(self, int32_tensor: torch.Tensor) -> None:
         int32_tensor.zero_()
 
     def prepare_tensor_args(self, requests_with_new_token: list[Any]) -> torch.Tensor:
-        self._draws = draws_of(requests_with_new_token)
+        self._states = [request.state for request in requests_with_new_token]
+        self._draws = [state.next_draw() for state in self._states]
         return torch.zeros(len(self._draws), dtype=torch.int32)
 
     def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
         del tensor_arg
         draws = self._draws
-        if all(is_argmax(draw) for draw in draws):
+        if all(is_argmax(draw) and not wants_logprobs(draw) for draw in draws):
             return scores
-        tokens = choose(scores[: len(draws)], draws)
+        logits = scores[: len(draws)]
+        tokens = choose(logits, draws)
+        for row, logprobs in logprobs_of(logits, tokens, draws).items():
+            self._states[row].newest_logprobs = logprobs
         return scores.index_put_(
             (torch.arange(len(draws), device=scores.device), tokens),
             torch.tensor(torch.inf, dtype=scores.dtype, device=scores.device),

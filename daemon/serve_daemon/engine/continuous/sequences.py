@@ -1,14 +1,13 @@
 """One sequence as Transformers' manager sees it, handing out its newest token only."""
 
 from dataclasses import dataclass, field
-from typing import Any
 
 from transformers.generation.continuous_batching.requests import RequestState, RequestStatus
 
 from serve_daemon.engine.penalties import Record, record_of
 from serve_daemon.engine.sampling import Draw
 from serve_daemon.wire.messages import Finish, Output, Submit
-from serve_daemon.wire.sampling import Sampling
+from serve_daemon.wire.sampling import Logprobs, Sampling
 
 
 @dataclass
@@ -22,6 +21,7 @@ class SequenceState(RequestState):  # type: ignore[misc]
     sequence: int = 0
     sampling: Sampling = field(default_factory=Sampling)
     record: Record | None = None
+    newest_logprobs: Logprobs | None = None  # of the last token, if asked for
     cached_tokens: int = 0
     is_first_output: bool = True
 
@@ -42,7 +42,9 @@ class SequenceState(RequestState):  # type: ignore[misc]
         finish = self._finish() if self.status == RequestStatus.FINISHED else None
         cached_tokens = self.cached_tokens if self.is_first_output else 0
         self.is_first_output = False
-        return Output(self.sequence, self.generated_tokens[-1:], finish, "", cached_tokens)
+        logprobs = [] if self.newest_logprobs is None else [self.newest_logprobs]
+        tokens = self.generated_tokens[-1:]
+        return Output(self.sequence, tokens, finish, "", cached_tokens, logprobs)
 
     def create_equivalent_initial_request(self) -> "SequenceState":
         """The same sequence to be computed anew, where its cache was taken from it."""
@@ -88,8 +90,3 @@ def state_of(owner: int, submit: Submit, max_new_tokens: int) -> SequenceState:
         sampling=submit.sampling,
         record=record_of(submit),
     )
-
-
-def draws_of(requests: list[Any]) -> list[Draw]:
-    """The draws of the scheduled requests that get a token in this step."""
-    return [request.state.next_draw() for request in requests]
