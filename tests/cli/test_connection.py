@@ -84,7 +84,7 @@ def test_an_operation_that_fails_says_why(servectl: Servectl, daemon: FakeDaemon
 def test_a_daemon_of_another_version_is_suspected(servectl: Servectl, daemon: FakeDaemon) -> None:
     """An error that this servectl does not know is shown as it is."""
     daemon.answers["Shutdown"] = ControlError(protocol.METHOD_NOT_FOUND, {"method": "Shutdown"})
-    result = servectl("shutdown")
+    result = servectl("shutdown", "--no-block")
     assert result.exit_code == 1
     assert "MethodNotFound(method='Shutdown'); is it of another version" in result.stderr
 

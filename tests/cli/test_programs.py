@@ -39,7 +39,7 @@ def test_the_socket_is_taken_from_the_environment(daemon: FakeDaemon) -> None:
     """A shell can be set to one daemon."""
     daemon.answers["Shutdown"] = [{}]
     environment = os.environ | {"SERVECTL_SOCKET": str(daemon.path)}
-    done = subprocess.run([SERVECTL, "shutdown"], env=environment, check=False)
+    done = subprocess.run([SERVECTL, "shutdown", "--no-block"], env=environment, check=False)
     assert done.returncode == 0
 
 

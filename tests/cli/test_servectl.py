@@ -48,7 +48,7 @@ def test_status_as_json_is_the_daemons_document(servectl: Servectl, daemon: Fake
         (["restart", "m"], "Restart", {"model": "m", "wait": True}),
         (["restart", "m", "--no-block"], "Restart", {"model": "m", "wait": False}),
         (["log-level", "debug"], "SetLogLevel", {"level": "debug"}),
-        (["shutdown"], "Shutdown", {}),
+        (["shutdown", "--no-block"], "Shutdown", {}),
     ],
 )
 def test_a_command_that_succeeds_is_silent(

@@ -155,3 +155,14 @@ async def test_it_listens_where_it_is_told(daemon: RunningDaemon, listen: str) -
     url = "http://localhost" if listen == "unix" else f"http://{shown}"
     async with httpx.AsyncClient(transport=transport, base_url=url) as client:
         assert (await client.get("/health")).status_code == 200
+
+
+async def test_shutdown_returns_when_the_daemon_has_ended(daemon: RunningDaemon) -> None:
+    """What comes after it in a script finds no daemon, and no lock of one."""
+    await daemon.started('[models.m]\nsource = "fake:load=0"')
+    process = await asyncio.create_subprocess_exec(*daemon.servectl("shutdown"))
+    assert await process.wait() == 0
+    assert daemon.process is not None
+    assert await daemon.process.wait() == 0
+    await daemon.start()
+    await daemon.until_model("m", state="ready")

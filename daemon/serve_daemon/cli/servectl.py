@@ -208,6 +208,10 @@ def _print(shown: Iterable[str]) -> None:
 
 
 @main.command()
-def shutdown() -> None:
-    """Drain everything and end the daemon."""
-    call("Shutdown")
+@no_block_option
+def shutdown(*, no_block: bool) -> None:
+    """Drain everything and end the daemon; returns when it has ended."""
+    with connected() as client:
+        client.call("Shutdown")
+        if not no_block:
+            client.wait_for_exit()

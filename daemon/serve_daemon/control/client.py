@@ -1,6 +1,10 @@
 """The control socket's client, for programs that must start fast: plain sockets and json alone."""
 
+import contextlib
+import os
+import select
 import socket
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,6 +29,15 @@ class Client:
         self._socket: socket.socket | None = None
         self._receiver = protocol.Receiver(protocol.MAX_REPLY_BYTES)
         self._arrived: list[dict[str, Any]] = []
+
+    def wait_for_exit(self) -> None:
+        """Return when the process at the other end, to which a call was made, is gone."""
+        assert self._socket is not None  # noqa: S101 - a call was sent on it
+        credentials = self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        with contextlib.suppress(ProcessLookupError):
+            descriptor = os.pidfd_open(int.from_bytes(credentials[:4], sys.byteorder))
+            select.select([descriptor], [], [])
+            os.close(descriptor)
 
     def close(self) -> None:
         if self._socket is not None:

@@ -9,7 +9,7 @@ import msgspec
 from msgspec import Struct
 from tokenizers import Tokenizer
 
-from serve_daemon.gateway.errors import failed
+from serve_daemon.gateway.errors import failed, invalid
 from serve_daemon.gateway.token_bytes import TokenBytes
 
 
@@ -51,10 +51,14 @@ class TextModels:
     async def get(self, directory: str) -> TextModel:
         """The text side of an engine with these artefacts.
 
-        Raises `ApiError` 500 where it can't be read.
+        Raises `ApiError` 400 where the model has no tokenizer, 500 where it can't be read.
         """
         try:
             return await asyncio.shield(self._begin(directory))
+        except FileNotFoundError as error:
+            del self._models[directory]
+            message = "The model has no tokenizer: its source brings none, so it can't read text."
+            raise invalid(message, "model", "unsupported_model") from error
         except (OSError, ValueError) as error:
             del self._models[directory]
             raise failed(f"The model's tokenizer can't be read: {error}") from error

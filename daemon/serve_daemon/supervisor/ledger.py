@@ -9,6 +9,7 @@ from serve_daemon.supervisor.unit import Unit
 
 GATEWAY = ""  # its unit's name, which no model can have
 BAD_NEWS = frozenset({State.BACKOFF, State.FAILED})
+FALL_BACK = (State.READY, State.STARTING)  # the serving engine is lost, its successor loads
 
 logger = structlog.get_logger()
 
@@ -20,7 +21,8 @@ class Ledger:
 
     def moved(self, unit: Unit, old: State, reason: str) -> None:
         """A unit has gone from `old` to its present state."""
-        record = logger.warning if unit.state in BAD_NEWS else logger.info
+        is_bad = unit.state in BAD_NEWS or (old, unit.state) == FALL_BACK
+        record = logger.warning if is_bad else logger.info
         why = {"reason": reason} if reason else {}
         record("state changed", **_subject(unit), old=str(old), new=str(unit.state), **why)
         kind = Kind.GATEWAY if unit.name == GATEWAY else Kind.STATE

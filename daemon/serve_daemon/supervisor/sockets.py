@@ -1,5 +1,6 @@
 """The listening sockets: bound here, or handed over by systemd, and never closed by a restart."""
 
+import errno
 import os
 import socket
 import stat
@@ -131,7 +132,7 @@ def bind(address: str) -> socket.socket:
             return _listen_unix(Path(address.removeprefix("unix:")))
         return _listen_tcp(address)
     except OSError as error:
-        raise ListenError(address, error.strerror or str(error)) from error
+        raise ListenError(address, _reason(error)) from error
 
 
 def _listen_tcp(address: str) -> socket.socket:
@@ -156,7 +157,7 @@ def _resolve(address: str) -> tuple[socket.AddressFamily, tuple[Any, ...]]:
             host.strip("[]"), int(port), type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE
         )
     except socket.gaierror as error:
-        raise ListenError(address, error.strerror or str(error)) from error
+        raise ListenError(address, _reason(error)) from error
     family, _, _, _, name = found[0]
     return family, name
 
@@ -193,3 +194,10 @@ def close(address: str, listening: socket.socket) -> None:
     listening.close()
     if address.startswith("unix:"):
         Path(address.removeprefix("unix:")).unlink(missing_ok=True)
+
+
+def _reason(error: OSError) -> str:
+    reason = error.strerror or str(error)
+    if error.errno == errno.EADDRINUSE:
+        return f"{reason}: stop the program that listens there, or choose another address"
+    return reason
