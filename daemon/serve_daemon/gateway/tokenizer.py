@@ -57,7 +57,7 @@ class TextModels:
             return await asyncio.shield(self._begin(directory))
         except FileNotFoundError as error:
             del self._models[directory]
-            message = "The model has no tokenizer: its source brings none, so it can't read text."
+            message = "The model has no tokenizer: its source brings no tokenizer.json."
             raise invalid(message, "model", "unsupported_model") from error
         except (OSError, ValueError) as error:
             del self._models[directory]
