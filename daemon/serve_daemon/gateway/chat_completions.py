@@ -28,7 +28,7 @@ from serve_daemon.api.logprobs import ChoiceLogprobs
 from serve_daemon.gateway.completion import Completion, Models
 from serve_daemon.gateway.exchange import Exchange
 from serve_daemon.gateway.frames import PLACE, Frame, data, encode, split_at_place
-from serve_daemon.gateway.reply import require_json, stream, whole
+from serve_daemon.gateway.reply import require_json, send
 from serve_daemon.wire.messages import Finish
 
 
@@ -43,12 +43,7 @@ class ChatCompletions:
         exchange: Exchange = request.scope["serve.exchange"]
         wanted = read_chat_request(exchange.body)
         completion = Completion(wanted, exchange, self._models)
-        answer = ChatAnswer(wanted, completion)
-        if wanted.stream:
-            await completion.begin()
-            response.sse = stream(completion, answer, exchange)
-        else:
-            response.data = await whole(completion, answer)
+        await send(response, completion, ChatAnswer(wanted, completion))
 
 
 class ChatAnswer:

@@ -38,7 +38,7 @@ class Completion:
         self.cached_tokens = 0
         self._logprobs: list[TokenLogprob] = []
         self._request = request
-        self._exchange = exchange
+        self.exchange = exchange
         self._models = models
         self._model = route.model
         self._prepared: Prepared | None = None
@@ -58,12 +58,16 @@ class Completion:
         return self._prepared.fingerprint if self._prepared else ""
 
     @property
+    def is_streamed(self) -> bool:
+        return self._request.stream
+
+    @property
     def prompt_tokens(self) -> int:
-        return self._exchange.prompt_tokens
+        return self.exchange.prompt_tokens
 
     @property
     def completion_tokens(self) -> int:
-        return self._exchange.completion_tokens
+        return self.exchange.completion_tokens
 
     def take_logprobs(self) -> list[TokenLogprob]:
         """Those of the tokens that came since the last call; none unless asked for."""
@@ -100,9 +104,9 @@ class Completion:
                     return
 
     async def _prepare(self, engine: Engine) -> Prepared:
-        request_id = self._exchange.request_id
+        request_id = self.exchange.request_id
         prepared = await self._models.prompts.prepare(self._request, request_id, engine)
-        self._exchange.prompt_tokens = len(prepared.order.tokens)
+        self.exchange.prompt_tokens = len(prepared.order.tokens)
         return prepared
 
     def _begin_anew(self) -> None:
@@ -118,7 +122,7 @@ class Completion:
             return await self._models.prompts.has_vocabulary(engine, prepared.text_model)
 
         generation = Generation(prepared.order, self._model, self._models.table, fits)
-        self._exchange.on_end(generation.close)
+        self.exchange.on_end(generation.close)
         return generation
 
     async def _texts(self, prepared: Prepared) -> AsyncIterator[str]:
@@ -152,8 +156,8 @@ class Completion:
 
     def _count(self, tokens: list[int]) -> None:
         if tokens and not self.completion_tokens:
-            self._exchange.note_first_token()
-        self._exchange.completion_tokens += len(tokens)
+            self.exchange.note_first_token()
+        self.exchange.completion_tokens += len(tokens)
 
 
 def _text_tokens(generation: Generation, tokens: list[int]) -> list[int]:

@@ -33,6 +33,15 @@ class Answer(Protocol):
         """The reply without streaming."""
 
 
+async def send(response: falcon.asgi.Response, completion: Completion, answer: Answer) -> None:
+    """Let `response` carry the completion, as the request asks for it. Raises `ApiError`."""
+    if completion.is_streamed:
+        await completion.begin()
+        response.sse = stream(completion, answer, completion.exchange)
+    else:
+        response.data = await whole(completion, answer)
+
+
 async def stream(
     completion: Completion, answer: Answer, exchange: Exchange
 ) -> AsyncIterator[SSEvent]:

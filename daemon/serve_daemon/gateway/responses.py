@@ -5,7 +5,7 @@ import falcon.asgi
 from serve_daemon.api.responses import read_responses_request
 from serve_daemon.gateway.completion import Completion, Models
 from serve_daemon.gateway.exchange import Exchange
-from serve_daemon.gateway.reply import require_json, stream, whole
+from serve_daemon.gateway.reply import require_json, send
 from serve_daemon.gateway.response_events import ResponseAnswer
 
 
@@ -20,9 +20,4 @@ class Responses:
         exchange: Exchange = request.scope["serve.exchange"]
         wanted = read_responses_request(exchange.body)
         completion = Completion(wanted, exchange, self._models)
-        answer = ResponseAnswer(wanted, completion)
-        if wanted.stream:
-            await completion.begin()
-            response.sse = stream(completion, answer, exchange)
-        else:
-            response.data = await whole(completion, answer)
+        await send(response, completion, ResponseAnswer(wanted, completion))
