@@ -2,8 +2,9 @@
 
 import pytest
 
-from serve_daemon.engine.continuous.memory import Geometry, Wishes, plan
+from serve_daemon.engine.continuous.memory import Wishes, plan
 from serve_daemon.engine.errors import EngineError
+from serve_daemon.engine.geometry import Geometry
 from serve_daemon.wire.messages import Reason
 
 MIB = 1024 * 1024

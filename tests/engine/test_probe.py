@@ -26,6 +26,6 @@ def test_the_probe_is_printed_and_kept(tmp_path: Path) -> None:
     assert probe.devices[0].name == "cpu"
     assert probe.devices[0].memory_bytes > 2**20
     assert {"sdpa", "eager"} <= set(probe.attn_implementations)
-    assert probe.engines == ["continuous"]
+    assert probe.engines == ["continuous", "compiled"]
     assert {"python", "torch", "transformers"} <= set(probe.versions)
     assert "flex_attention" in probe.unavailable_attn_implementations

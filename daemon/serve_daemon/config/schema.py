@@ -130,9 +130,10 @@ class EngineProgram(Table):
 class Tuning(Table):
     """The keys that a profile may set and a model may override."""
 
-    engine: Literal["continuous"] = key(
+    engine: Literal["continuous", "compiled"] = key(
         "continuous",
-        "How tokens are made: continuous is Transformers' continuous batching.",
+        "How tokens are made: continuous is Transformers' continuous batching, compiled a decode"
+        " loop compiled ahead of time, which requests join and leave as well.",
         Effect.REPLACE,
     )
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = key(

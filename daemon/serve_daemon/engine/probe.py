@@ -13,6 +13,7 @@ import msgspec
 from serve_daemon.config import probe as config_probe
 from serve_daemon.config.directories import cache_directory
 from serve_daemon.config.probe import Device, Probe
+from serve_daemon.engine import engines
 
 PACKAGES = ("torch", "transformers", "accelerate", "bitsandbytes", "gguf", "safetensors", "kernels")
 DTYPES = ["bfloat16", "float16", "float32"]
@@ -42,7 +43,7 @@ def find_out() -> Probe:
             *("sdpa", "eager"),
             *(name for name in FLASH_PACKAGES if name not in missing),
         ],
-        engines=["continuous"],
+        engines=list(engines.NAMES),
         quantization=_quantization(),
         unavailable_attn_implementations=missing
         | {"flex_attention": "an engine that uses it; continuous batching does not"},

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import structlog
 
-from serve_daemon.engine import loader
+from serve_daemon.engine import engines, loader
 from serve_daemon.engine.errors import classify
 from serve_daemon.engine.protocol import Engine
 from serve_daemon.engine.server import Server
@@ -133,14 +133,11 @@ class Program:
         self._announce(Phase.IMPORTING, "torch", 0, 0)
         import torch
 
-        from serve_daemon.engine.continuous.engine import ContinuousEngine
-        from serve_daemon.engine.continuous.settings import check
-
-        check(configure.spec)
+        make = engines.implementation(configure.spec)
         torch.set_num_threads(self._threads)  # of this thread, which loads
         loaded = loader.load(configure.spec, checkpoint, cache, self._announce)
         self._announce(Phase.WARMING, "", 0, 0)
-        engine = ContinuousEngine(loaded, configure.spec, self._threads)
+        engine = make(loaded, configure.spec, self._threads)
         server = Server(
             engine=engine,
             welcome=Welcome(configure.engine_id, configure.spec.model),

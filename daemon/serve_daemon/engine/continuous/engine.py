@@ -4,11 +4,19 @@ import time
 
 from serve_daemon.engine.continuous import manager as managers
 from serve_daemon.engine.continuous.sequences import SequenceState, name, state_of
-from serve_daemon.engine.continuous.settings import eos_tokens, manager_settings, pool_for
-from serve_daemon.engine.continuous.warm_up import WARM_UP_OWNER, WarmUp
+from serve_daemon.engine.continuous.settings import check, manager_settings, pool_for
+from serve_daemon.engine.geometry import eos_tokens, weights_bytes
 from serve_daemon.engine.loader import Loaded
-from serve_daemon.engine.protocol import Facts, Outputs, Sink, Stats
+from serve_daemon.engine.protocol import Engine, Facts, Outputs, Sink, Stats
+from serve_daemon.engine.submission import problem_of
+from serve_daemon.engine.warm_up import WARM_UP_OWNER, WarmUp
 from serve_daemon.wire.messages import EngineSpec, Finish, Output, Submit
+
+__all__ = ["check", "make"]
+
+
+def make(loaded: Loaded, spec: EngineSpec, threads: int) -> Engine:
+    return ContinuousEngine(loaded, spec, threads)
 
 
 class ContinuousEngine:
@@ -46,9 +54,7 @@ class ContinuousEngine:
             device=self._device,
             dtype=str(self._model.dtype).removeprefix("torch."),
             attn_implementation=managers.attention_name(self._model),
-            weights_bytes=sum(
-                tensor.numel() * tensor.element_size() for tensor in self._model.parameters()
-            ),
+            weights_bytes=weights_bytes(self._model),
             kv_cache_bytes=self._pool.bytes,
         )
 
@@ -65,7 +71,7 @@ class ContinuousEngine:
 
     def submit(self, owner: int, sequence: Submit) -> None:
         room = self._pool.max_context - len(sequence.tokens)
-        if problem := _problem(sequence, self._pool.max_context, self._vocabulary):
+        if problem := problem_of(sequence, self._pool.max_context, self._vocabulary):
             refusal = Output(sequence.sequence, [], Finish.REFUSED, problem)
             self._listener.step({owner: [refusal]})
             return
@@ -122,25 +128,3 @@ class ContinuousEngine:
 
     def _ended(self, error: BaseException | None) -> None:
         self._listener.fatal(error or RuntimeError("the computing thread ended unasked"))
-
-
-def _problem(sequence: Submit, max_context: int, vocabulary: int) -> str:
-    """Why `sequence` can't be computed; "" if it can."""
-    length = len(sequence.tokens)
-    if not length:
-        return "the prompt has no tokens"
-    if length >= max_context:
-        return f"the prompt has {length} tokens; the model's context is {max_context}"
-    if min(sequence.tokens) < 0 or max(sequence.tokens) >= vocabulary:
-        return f"the prompt has tokens outside of the vocabulary of {vocabulary}"
-    if sequence.max_new_tokens < 1:
-        return "max_new_tokens is less than 1"
-    return _sampling_problem(sequence, vocabulary)
-
-
-def _sampling_problem(sequence: Submit, vocabulary: int) -> str:
-    if not 0 <= sequence.num_output < len(sequence.tokens):
-        return f"num_output is {sequence.num_output}, of {len(sequence.tokens)} tokens"
-    if sequence.sampling.min_tokens and len(set(sequence.stop_tokens)) >= vocabulary:
-        return "every token is a stop token, so there is none for min_tokens"
-    return ""

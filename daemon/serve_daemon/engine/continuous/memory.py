@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from serve_daemon.engine.errors import EngineError
+from serve_daemon.engine.geometry import Geometry
 from serve_daemon.wire.messages import Reason
 
 CPU_PAGE_TOKENS = 32  # small, so that short prefixes are shared
@@ -10,20 +11,6 @@ ACCELERATOR_PAGE_TOKENS = 256  # what flash attention's block tables ask for
 USUAL_CONTEXT = 2048  # tokens that each of max_requests finds room for, where memory allows
 CPU_SHARE = 0.25  # of the memory that is available
 ACCELERATOR_SHARE = 0.8  # of the memory that the weights left free
-
-
-class Geometry(Struct, frozen=True):
-    """What a model needs for each token."""
-
-    layers: int
-    key_value_heads: int
-    head_size: int
-    bytes_per_value: int
-    max_positions: int
-
-    @property
-    def bytes_per_token(self) -> int:
-        return 2 * self.layers * self.key_value_heads * self.head_size * self.bytes_per_value
 
 
 class Wishes(Struct, frozen=True):

@@ -2,12 +2,11 @@
 
 from typing import Any
 
-import torch
-
 from serve_daemon.engine.continuous import memory
 from serve_daemon.engine.continuous.manager import SCHEDULER
 from serve_daemon.engine.continuous.versions import manager_config
 from serve_daemon.engine.errors import EngineError
+from serve_daemon.engine.geometry import available_bytes, geometry_of
 from serve_daemon.engine.loader import Loaded
 from serve_daemon.wire.messages import EngineSpec, Reason
 
@@ -30,30 +29,13 @@ def check(spec: EngineSpec) -> None:
 
 
 def pool_for(loaded: Loaded, spec: EngineSpec) -> memory.Pool:
-    config = loaded.model.config.get_text_config()
-    heads = config.num_attention_heads
-    geometry = memory.Geometry(
-        layers=config.num_hidden_layers,
-        key_value_heads=getattr(config, "num_key_value_heads", None) or heads,
-        head_size=getattr(config, "head_dim", None) or config.hidden_size // heads,
-        bytes_per_value=loaded.model.dtype.itemsize,
-        max_positions=config.max_position_embeddings,
-    )
     wishes = memory.Wishes(
         max_requests=spec.max_requests,
         max_context=spec.max_context,
         kv_cache_memory=spec.kv_cache_memory,
     )
     kind = loaded.device.partition(":")[0]
-    return memory.plan(geometry, wishes, _available_bytes(loaded.device), kind)
-
-
-def _available_bytes(device: str) -> int:
-    if device != "cpu":
-        return torch.cuda.mem_get_info(torch.device(device))[0]
-    import psutil
-
-    return int(psutil.virtual_memory().available)
+    return memory.plan(geometry_of(loaded.model), wishes, available_bytes(loaded.device), kind)
 
 
 def manager_settings(spec: EngineSpec, pool: memory.Pool, device: str) -> Any:
@@ -70,11 +52,3 @@ def manager_settings(spec: EngineSpec, pool: memory.Pool, device: str) -> Any:
         auto_switch_to_flash=device != "cpu" and spec.attn_implementation == "auto",
         scheduler_type=SCHEDULER,
     )
-
-
-def eos_tokens(model: Any) -> list[int]:
-    for config in (model.generation_config, model.config):
-        eos = getattr(config, "eos_token_id", None)
-        if eos is not None:
-            return [eos] if isinstance(eos, int) else list(eos)
-    return []

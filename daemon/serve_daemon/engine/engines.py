@@ -1,0 +1,23 @@
+"""Which implementation an engine's name stands for; each is imported only where it is asked for."""
+
+from collections.abc import Callable
+from importlib import import_module
+
+from serve_daemon.engine.loader import Loaded
+from serve_daemon.engine.protocol import Engine
+from serve_daemon.wire.messages import EngineSpec
+
+NAMES = ("continuous", "compiled")
+
+Make = Callable[[Loaded, EngineSpec, int], Engine]  # the last: threads to compute with
+
+
+def implementation(spec: EngineSpec) -> Make:
+    """What makes the engine of `spec`.
+
+    Raises `EngineError` for what it can't do, before anything is loaded.
+    """
+    module = import_module(f"serve_daemon.engine.{spec.engine}.engine")
+    module.check(spec)
+    make: Make = module.make
+    return make
