@@ -1,0 +1,1 @@
+"""Operators in C++ for a CPU, each with its definition in torch."""

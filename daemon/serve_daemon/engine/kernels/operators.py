@@ -1,0 +1,34 @@
+"""The operators' schemas, and what runs where no library is loaded.
+
+`import serve_daemon.engine.kernels.operators` must come before a compiled package that calls them
+is run. `build.load` puts the C++ implementations in for the CPU.
+"""
+
+import torch
+from torch import Tensor
+
+from serve_daemon.engine.kernels import reference
+
+NAMESPACE = "serve_daemon"
+
+SLOT_ATTENTION = (
+    "(Tensor query, Tensor key, Tensor value, Tensor(a!) key_cache, Tensor(b!) value_cache, "
+    "Tensor slots, Tensor positions, float scale, int window, float softcap) -> Tensor"
+)
+
+torch.library.define(f"{NAMESPACE}::slot_attention", SLOT_ATTENTION)
+torch.library.impl(
+    f"{NAMESPACE}::slot_attention", "CompositeExplicitAutograd", reference.slot_attention
+)
+
+
+@torch.library.register_fake(f"{NAMESPACE}::slot_attention")  # type: ignore[untyped-decorator]
+def _slot_attention(query: Tensor, *_: object) -> Tensor:
+    return query.new_empty(query.shape)
+
+
+# query [T, H, D], key and value [T, K, D], caches [S, K, L, D] contiguous and of query's type,
+# slots and positions int64 [T]. Token t is stored at [slot, :, position] and attends to what its
+# slot holds at max(0, position - window + 1) ..= position (window 0: from 0). A negative slot is
+# padding: nothing is stored and its row of the result [T, H, D] is zero. A softcap of 0 is none.
+slot_attention = torch.ops.serve_daemon.slot_attention

@@ -1,0 +1,71 @@
+"""What the operators compute, in plain torch: their definition, and what runs without a library."""
+
+import torch
+from torch import Tensor
+
+TOKENS_AT_ONCE = 16  # whose whole slots are copied at once
+
+
+def slot_attention(  # noqa: PLR0913, PLR0917 - the schema's
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    key_cache: Tensor,
+    value_cache: Tensor,
+    slots: Tensor,
+    positions: Tensor,
+    scale: float,
+    window: int,
+    softcap: float,
+) -> Tensor:
+    """Store `key` and `value` [T, K, D] at their slots and positions, then attend. See operators.
+
+    Nothing here waits for a device, so that a graph of a GPU may hold it.
+    """
+    _store(key, key_cache, slots, positions)
+    _store(value, value_cache, slots, positions)
+    output = torch.empty(query.shape, dtype=query.dtype, device=query.device)
+    for begin in range(0, query.shape[0], TOKENS_AT_ONCE):
+        part = slice(begin, begin + TOKENS_AT_ONCE)
+        slot, position = slots[part].clamp(min=0), positions[part]
+        scores = _scores(query[part], key_cache[slot], scale, softcap)
+        scores.masked_fill_(_hidden(position, key_cache.shape[2], window), -torch.inf)
+        weights = scores.softmax(-1)
+        # What was never written may be anything, and 0 times infinity is not 0.
+        values = (
+            value_cache[slot]
+            .float()
+            .masked_fill(_hidden(position, key_cache.shape[2], window)[:, :, 0, :, None], 0)
+        )
+        result = (weights @ values).flatten(1, 2)
+        output[part] = result.masked_fill(slots[part, None, None] < 0, 0).to(query.dtype)
+    return output
+
+
+def _store(new: Tensor, cache: Tensor, slots: Tensor, positions: Tensor) -> None:
+    """Padding repeats what the first real token stores, or what is there where none is real."""
+    if not len(slots):
+        return
+    real = slots >= 0
+    first = real.int().argmax()
+    source = torch.where(real, torch.arange(len(slots), device=slots.device), first)
+    slot, position = slots[source].clamp(min=0), positions[source]
+    cache[slot, :, position] = torch.where(real.any(), new[source], cache[slot, :, position])
+
+
+def _scores(query: Tensor, keys: Tensor, scale: float, softcap: float) -> Tensor:
+    """Of `query` [T, H, D] with `keys` [T, K, L, D]: [T, K, H / K, L], float32."""
+    tokens, heads, size = query.shape
+    grouped = query.float().reshape(tokens, keys.shape[1], heads // keys.shape[1], size)
+    scores = grouped @ keys.float().transpose(2, 3) * scale
+    return torch.tanh(scores / softcap) * softcap if softcap else scores
+
+
+def _hidden(positions: Tensor, length: int, window: int) -> Tensor:
+    """Which of a slot's `length` positions a token doesn't see: [T, 1, 1, length]."""
+    every = torch.arange(length, device=positions.device)
+    own = positions[:, None]
+    hidden = every > own
+    if window > 0:
+        hidden |= every <= own - window
+    return hidden[:, None, None]

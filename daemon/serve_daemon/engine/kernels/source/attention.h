@@ -1,0 +1,66 @@
+// What the parts of the attention operator tell one another.
+#pragma once
+
+#include "targets.h"
+
+namespace serve {
+
+// Positions of a context that are worked on in one piece. Pieces begin at multiples of it, whatever
+// else is computed, so that a row's result depends on its own position alone.
+constexpr int64_t PIECE = 128;
+
+// Rows (tokens times query heads of one key head) that share one pass over keys and values.
+constexpr int64_t MAX_ROWS = 48;
+
+struct Problem {
+  const void* query; // [T, H, D], strides in elements
+  int64_t query_token_stride, query_head_stride;
+  const void* key_cache; // [S, K, L, D]
+  const void* value_cache;
+  void* output; // [T, H, D]
+  int64_t heads, key_heads, size, length, window;
+  float scale, softcap;
+
+  int64_t group() const { return heads / key_heads; }
+  int64_t padded_size() const { return (size + 31) / 32 * 32; }
+  int64_t first(int64_t position) const {
+    return window > 0 && position >= window ? position - window + 1 : 0;
+  }
+};
+
+// Consecutive tokens of one slot with consecutive positions.
+struct Run {
+  int64_t token, count, slot, position;
+
+  int64_t end() const { return position + count; }
+};
+
+// The running softmax of the rows of a run for one key head: base-2 maxima and sums [rows], and the
+// weighted values [rows, padded size], not yet divided by the sums.
+struct State {
+  float* maximum;
+  float* sum;
+  float* values;
+
+  static int64_t floats(int64_t rows, int64_t padded) { return rows * (padded + 2) + 32; }
+  static State at(float* memory, int64_t rows, int64_t padded) {
+    return {memory + rows * padded, memory + rows * padded + rows, memory};
+  }
+};
+
+// One implementation: an instruction set and a type of elements.
+struct Attention {
+  // Bytes of scratch memory that `attend` wants.
+  int64_t (*scratch)(const Problem&, int64_t rows);
+  // The pieces begin..end of a context, into a state that it first empties.
+  void (*attend)(
+      const Problem&, const Run&, int64_t head, int64_t begin, int64_t end, State, char* scratch);
+  void (*merge)(State into, State part, int64_t rows, int64_t padded);
+  void (*finish)(const Problem&, const Run&, int64_t head, State);
+};
+
+enum class Element { float32, bfloat16, float16 };
+
+const Attention& attention_for(Element element);
+
+} // namespace serve
