@@ -6,7 +6,9 @@ from config.loading import loaded
 from serve_daemon.config.effective import effective
 from serve_daemon.config.load import Sources, load
 from serve_daemon.config.plan import Action, plan
-from serve_daemon.config.schema import Config, Model, Profile, Table
+from serve_daemon.config.schema import Config
+from serve_daemon.config.tables import Table
+from serve_daemon.config.tuning import Model, Profile
 
 TEXT = """
 server.max_body_size = "3MiB"

@@ -5,7 +5,9 @@ import pytest
 from config.loading import loaded
 from serve_daemon.config.keys import effect_of
 from serve_daemon.config.plan import Action, Change, plan
-from serve_daemon.config.schema import Config, Effect, Model, Reader, Table
+from serve_daemon.config.schema import Config
+from serve_daemon.config.tables import Effect, Reader, Table
+from serve_daemon.config.tuning import Model
 
 KEEP: tuple[Action, list[str]] = (Action.KEEP, [])
 

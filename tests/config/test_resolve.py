@@ -4,7 +4,7 @@ import pytest
 
 from config.loading import loaded
 from serve_daemon.config.resolve import effective_profile, model_chain, setter
-from serve_daemon.config.schema import Model, Tuning
+from serve_daemon.config.tuning import Model, Tuning
 
 TEXT = """
 [profiles.base]

@@ -11,7 +11,8 @@ from serve_daemon.config.files import EMBEDDED_DEFAULT
 from serve_daemon.config.keys import field_at, plain_keys
 from serve_daemon.config.load import Sources, load
 from serve_daemon.config.problems import KeyPath
-from serve_daemon.config.schema import Config, Model, Profile
+from serve_daemon.config.schema import Config
+from serve_daemon.config.tuning import Model, Profile
 
 FILE = Path(__file__).parents[2] / "etc" / "serve.toml"
 TEXT = FILE.read_text()

@@ -14,7 +14,8 @@ from pydantic.fields import FieldInfo
 
 from serve_daemon.config.keys import effect_of, field_at, plain_keys
 from serve_daemon.config.load import Sources, load
-from serve_daemon.config.schema import Effect, Model, Profile, Tuning
+from serve_daemon.config.tables import Effect
+from serve_daemon.config.tuning import Model, Profile, Tuning
 
 PAGE = Path(__file__).parents[2] / "man" / "serve.toml.5.scd"
 SECTIONS = dict(re.findall(r"(?ms)^# (.+?)\n(.*?)(?=^# |\Z)", PAGE.read_text()))

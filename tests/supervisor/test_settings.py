@@ -6,7 +6,9 @@ import msgspec
 import pytest
 
 from serve_daemon.config.keys import effect_of
-from serve_daemon.config.schema import Config, Effect, EngineProgram, Model, Server
+from serve_daemon.config.schema import Config, EngineProgram, Server
+from serve_daemon.config.tables import Effect
+from serve_daemon.config.tuning import Model
 from serve_daemon.supervisor.instance import Limits
 from serve_daemon.supervisor.restarts import RestartPolicy
 from serve_daemon.supervisor.settings import (

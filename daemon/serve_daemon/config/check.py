@@ -8,7 +8,8 @@ from serve_daemon.config.layers import is_relative_path
 from serve_daemon.config.probe import Probe
 from serve_daemon.config.problems import KeyPath
 from serve_daemon.config.resolve import Chain, effective_model, model_chain, setter
-from serve_daemon.config.schema import Config, Model
+from serve_daemon.config.schema import Config
+from serve_daemon.config.tuning import Model
 
 
 class Finding(NamedTuple):

@@ -7,7 +7,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from serve_daemon.config.problems import KeyPath
-from serve_daemon.config.schema import Config, Effect, Table
+from serve_daemon.config.schema import Config
+from serve_daemon.config.tables import Effect, Table
 
 
 def table_at(path: KeyPath) -> type[BaseModel] | None:

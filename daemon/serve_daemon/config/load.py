@@ -18,7 +18,8 @@ from serve_daemon.config.outside import environment_layer, overrides_layer
 from serve_daemon.config.probe import cached
 from serve_daemon.config.problems import ConfigError, KeyPath, Problem
 from serve_daemon.config.resolve import effective_model
-from serve_daemon.config.schema import Config, Model
+from serve_daemon.config.schema import Config
+from serve_daemon.config.tuning import Model
 from serve_daemon.config.wording import is_about_the_key, message_of, path_of
 
 

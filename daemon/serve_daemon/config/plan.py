@@ -11,7 +11,7 @@ from pydantic import BaseModel
 
 from serve_daemon.config.keys import effect_of
 from serve_daemon.config.load import Loaded
-from serve_daemon.config.schema import Effect, Reader, Table
+from serve_daemon.config.tables import Effect, Reader, Table
 
 
 class Action(StrEnum):

@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 from serve_daemon.config.problems import KeyPath
-from serve_daemon.config.schema import Config, Model, Profile, Tuning
+from serve_daemon.config.schema import Config
+from serve_daemon.config.tuning import Model, Profile, Tuning
 
 Chain = list[tuple[KeyPath, Tuning]]
 

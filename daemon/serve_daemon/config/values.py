@@ -1,8 +1,16 @@
 """The kinds of values that keys of the file take."""
 
-from typing import Annotated
+import json
+from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, ByteSize, Field
+from pydantic import (
+    AfterValidator,
+    ByteSize,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    WrapValidator,
+)
 
 from serve_daemon.config.address import parse_address
 
@@ -23,6 +31,14 @@ def _name(text: str) -> str:
     return text
 
 
+def _switch(value: Any, choose: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        return choose(value)
+    except ValidationError:
+        shown = json.dumps(value, default=str)
+        raise ValueError(f'{shown} is not known, use "auto", true or false') from None
+
+
 Address = Annotated[str, AfterValidator(_address)]
 Name = Annotated[str, AfterValidator(_name)]
 Count = Annotated[int, Field(ge=1, le=_INT32_MAX)]
@@ -30,3 +46,4 @@ CountOrZero = Annotated[int, Field(ge=0, le=_INT32_MAX)]
 Seconds = Annotated[float, Field(gt=0)]
 Size = Annotated[ByteSize, Field(ge=1, le=_INT64_MAX)]
 SizeOrZero = Annotated[ByteSize, Field(ge=0, le=_INT64_MAX)]
+Switch = Annotated[Literal["auto"] | bool, WrapValidator(_switch)]

@@ -1,8 +1,13 @@
 """What a loaded model needs and says of itself, in the words that every engine plans with."""
 
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from msgspec import Struct
+
+# Where bitsandbytes keeps what unpacks a weight: in the weight, and in classes of its own.
+PARTS = ("quant_state", "CB", "SCB")
+STATES = ("QuantState", "MatmulLtState")
 
 
 class Geometry(Struct, frozen=True):
@@ -41,9 +46,37 @@ def eos_tokens(model: Any) -> list[int]:
 
 
 def weights_bytes(model: Any) -> int:
-    """Parameters and buffers: what is quantized has its weights in either."""
-    tensors = [*model.parameters(), *model.buffers()]
-    return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+    """Memory of the weights as they are held: packed, with all that it takes to unpack them."""
+    storages = {
+        tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes()
+        for module in model.modules()
+        for tensor in _tensors(_held_by(module))
+    }
+    return sum(storages.values())
+
+
+def _held_by(module: Any) -> Iterator[Any]:
+    yield from module.parameters(recurse=False)
+    yield from module.buffers(recurse=False)
+    yield getattr(module, "state", None)  # of bitsandbytes' layers
+    yield getattr(module, "meta", None)  # of HQQ's
+
+
+def _tensors(values: Iterable[Any]) -> Iterator[Any]:
+    """All plain tensors in `values`: quantized ones are made of several."""
+    import torch
+
+    for value in values:
+        if isinstance(value, torch.Tensor):
+            names, _ = getattr(value, "__tensor_flatten__", lambda: ((), None))()
+            yield from _tensors(getattr(value, name) for name in names)
+            yield from _tensors(getattr(value, name, None) for name in PARTS)
+            if not names:
+                yield value
+        elif isinstance(value, dict):
+            yield from _tensors(value.values())
+        elif type(value).__name__ in STATES:
+            yield from _tensors(vars(value).values())
 
 
 def available_bytes(device: str) -> int:

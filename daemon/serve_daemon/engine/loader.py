@@ -7,13 +7,12 @@ from typing import Any
 
 from msgspec import Struct
 
-from serve_daemon.engine import artefacts, convert, dtypes, hub, sources
+from serve_daemon.engine import artefacts, convert, hub, quantization, sources, weights
 from serve_daemon.engine.errors import EngineError, classify
 from serve_daemon.wire.messages import EngineSpec, Phase, Reason
 
 Announce = Callable[[Phase, str, int, int], None]  # what is done, on what, done, of total
 
-DUMMY_SEED = 0
 ATTENTION_PACKAGES = {
     "flash_attention_2": "flash-attn",
     "flash_attention_3": "flash-attn-interface",
@@ -24,8 +23,10 @@ class Loaded(Struct, frozen=True):
     """A model that is ready to compute."""
 
     model: Any  # transformers.PreTrainedModel
-    artefacts: Path
+    artefacts: Path  # what a gateway reads
     device: str
+    checkpoint: Path  # what it was loaded from
+    cache: Path
 
 
 def load(spec: EngineSpec, checkpoint: Path, cache: Path, announce: Announce) -> Loaded:
@@ -34,6 +35,7 @@ def load(spec: EngineSpec, checkpoint: Path, cache: Path, announce: Announce) ->
     Raises `EngineError`.
     """
     device = choose_device(spec.device)
+    quantization.check_device(checkpoint, device)
     try:
         return _load(spec, checkpoint, _Places(cache, device), announce)
     except Exception as error:
@@ -86,12 +88,13 @@ class _Places(Struct, frozen=True):
 
 def _load(spec: EngineSpec, checkpoint: Path, places: _Places, announce: Announce) -> Loaded:
     if checkpoint.suffix == sources.GGUF_SUFFIX:
-        checkpoint = readable = _converted(spec, checkpoint, places, announce)
+        folder = readable = _converted(spec, checkpoint, places, announce)
     else:
-        readable = artefacts.gather(checkpoint, places.cache / "artefacts")
-    announce(Phase.LOADING, str(checkpoint), 0, 0)
-    make = _dummy if spec.load_format == "dummy" else _from_checkpoint
-    return Loaded(make(spec, checkpoint, places.device).eval(), readable, places.device)
+        folder, readable = checkpoint, artefacts.gather(checkpoint, places.cache / "artefacts")
+    announce(Phase.LOADING, str(folder), 0, 0)
+    make = weights.dummy if spec.load_format == "dummy" else weights.from_checkpoint
+    model = make(spec, folder, places.device).eval()
+    return Loaded(model, readable, places.device, checkpoint, places.cache)
 
 
 def _converted(spec: EngineSpec, gguf: Path, places: _Places, announce: Announce) -> Path:
@@ -99,60 +102,12 @@ def _converted(spec: EngineSpec, gguf: Path, places: _Places, announce: Announce
         raise EngineError(
             Reason.CONFIG, f"load_format 'dummy' needs a config.json, which {gguf} doesn't have"
         )
-    dtype = _dtype(spec, "", places.device)
+    dtype = weights.dtype_of(spec, "", places.device)
     target = convert.destination(gguf, places.cache / "converted", dtype)
     if not target.exists():
         announce(Phase.CONVERTING, str(gguf), 0, gguf.stat().st_size)
         convert.convert(gguf, target, dtype)
     return target
-
-
-def _dummy(spec: EngineSpec, folder: Path, device: str) -> Any:
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=spec.trust_remote_code)
-    dtype = _dtype(spec, _named(config.dtype), device)
-    torch.manual_seed(DUMMY_SEED)
-    with torch.device(device):
-        return AutoModelForCausalLM.from_config(
-            config,
-            dtype=getattr(torch, dtype),
-            trust_remote_code=spec.trust_remote_code,
-            **_attention(spec),
-        )
-
-
-def _from_checkpoint(spec: EngineSpec, folder: Path, device: str) -> Any:
-    import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
-
-    config = AutoConfig.from_pretrained(folder, trust_remote_code=spec.trust_remote_code)
-    dtype = _dtype(spec, _named(config.dtype), device)
-    placement = {} if device == "cpu" else {"device_map": {"": device}}
-    return AutoModelForCausalLM.from_pretrained(
-        folder,
-        config=config,
-        dtype=getattr(torch, dtype),
-        trust_remote_code=spec.trust_remote_code,
-        **placement,
-        **_attention(spec),
-    )
-
-
-def _attention(spec: EngineSpec) -> dict[str, str]:
-    if spec.attn_implementation == "auto":
-        return {"attn_implementation": "sdpa"}
-    return {"attn_implementation": spec.attn_implementation}
-
-
-def _dtype(spec: EngineSpec, checkpoint: str, device: str) -> str:
-    kind = device.partition(":")[0]
-    return dtypes.resolve(spec.dtype, checkpoint, kind, cpu_has_bf16=dtypes.this_cpu_has_bf16())
-
-
-def _named(dtype: object) -> str:
-    return "" if dtype is None else str(dtype).removeprefix("torch.")
 
 
 def _package_folder(package: str) -> Path:

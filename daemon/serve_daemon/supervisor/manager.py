@@ -4,7 +4,7 @@ import os
 import time
 
 from serve_daemon.config.load import Loaded
-from serve_daemon.config.schema import Model
+from serve_daemon.config.tuning import Model
 from serve_daemon.supervisor.changes import Changes
 from serve_daemon.supervisor.instance import Clock, Instance
 from serve_daemon.supervisor.ledger import GATEWAY, Ledger

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from serve_daemon.config.schema import Model
+from serve_daemon.config.tuning import Model
 from serve_daemon.supervisor.unit import Unit
 
 

@@ -1,12 +1,15 @@
 """What the configuration says, in the words of the processes that work by it. Pure."""
 
 import sys
+from typing import Literal
 
-from serve_daemon.config.schema import Config, Model
+from serve_daemon.config.schema import Config
+from serve_daemon.config.tuning import Model
 from serve_daemon.supervisor.instance import Limits
 from serve_daemon.supervisor.ports import UnitSettings
 from serve_daemon.supervisor.programs import EngineLaunch, GatewaySpec
 from serve_daemon.supervisor.restarts import RestartPolicy
+from serve_daemon.wire.batching import Batching
 from serve_daemon.wire.messages import EngineSpec, GatewaySettings
 
 # A gateway is small and ours: it starts in a second, and is started again for ever.
@@ -24,6 +27,7 @@ def engine_spec(name: str, model: Model) -> EngineSpec:
         engine=model.engine,
         dtype=model.dtype,
         attn_implementation=model.attn_implementation,
+        quantization=model.quantization,
         device=model.device,
         load_format=model.load_format,
         trust_remote_code=model.trust_remote_code,
@@ -31,7 +35,18 @@ def engine_spec(name: str, model: Model) -> EngineSpec:
         max_context=model.max_context,
         max_batch_tokens=model.max_batch_tokens,
         kv_cache_memory=int(model.kv_cache_memory),
+        allow_block_sharing=model.allow_block_sharing,
+        batching=Batching(
+            default_compile_level=model.default_compile_level,
+            use_cuda_graph=_chosen(model.use_cuda_graph),
+            use_async_batching=_chosen(model.use_async_batching),
+            cpu_offload_space=int(model.cpu_offload_space),
+        ),
     )
+
+
+def _chosen(switch: Literal["auto"] | bool) -> bool | None:
+    return None if switch == "auto" else switch
 
 
 def engine_launch(name: str, model: Model, config: Config) -> EngineLaunch:

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from serve_daemon.wire.batching import Batching
 from serve_daemon.wire.sampling import Logprobs, Sampling
 
 
@@ -77,6 +78,7 @@ class EngineSpec(Struct, frozen=True):
     engine: str = "continuous"
     dtype: str = "auto"
     attn_implementation: str = "auto"
+    quantization: str = "none"
     device: str = "auto"
     load_format: str = "auto"
     trust_remote_code: bool = False
@@ -84,6 +86,8 @@ class EngineSpec(Struct, frozen=True):
     max_context: int = 0  # tokens; 0: what the model and the KV budget allow
     max_batch_tokens: int = 0  # tokens a step; 0: chosen by the engine
     kv_cache_memory: int = 0  # bytes; 0: chosen by the engine
+    allow_block_sharing: bool = True
+    batching: Batching = Batching()
 
 
 class Configure(Message, frozen=True):

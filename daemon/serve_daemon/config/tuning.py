@@ -1,0 +1,153 @@
+"""The keys of models and profiles; as in `schema`, with all that is to be known of each."""
+
+from typing import Literal
+
+from pydantic import ByteSize
+
+from serve_daemon.config.tables import Effect, Table, key
+from serve_daemon.config.values import Count, CountOrZero, Name, Seconds, SizeOrZero, Switch
+
+
+class Tuning(Table):
+    """The keys that a profile may set and a model may override."""
+
+    engine: Literal["continuous", "compiled"] = key(
+        "continuous",
+        "How tokens are made: continuous is Transformers' continuous batching, compiled a decode"
+        " loop compiled ahead of time, which requests join and leave as well.",
+        Effect.REPLACE,
+    )
+    dtype: Literal["auto", "bfloat16", "float16", "float32"] = key(
+        "auto",
+        "Type of weights and activations. auto: the checkpoint's, but on a CPU bfloat16 only where"
+        " the CPU computes in it.",
+        Effect.REPLACE,
+    )
+    attn_implementation: str = key(
+        "auto",
+        "Attention backend: auto, sdpa, eager, flash_attention_2, ... as Transformers names them.",
+        Effect.REPLACE,
+        min_length=1,
+    )
+    quantization: Literal["none", "bnb-4bit", "bnb-8bit"] = key(
+        "none",
+        "Quantizes plain weights at load: bnb-4bit is NF4 with double quantization, bnb-8bit is"
+        " LLM.int8. A checkpoint that is quantized already is found out and needs nothing.",
+        Effect.REPLACE,
+    )
+    device: str = key(
+        "auto",
+        "Where the model runs: auto, cpu, cuda or cuda:N.",
+        Effect.REPLACE,
+        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
+    )
+    load_format: Literal["auto", "dummy"] = key(
+        "auto",
+        "auto reads the weights of source; dummy makes random ones from its config.json.",
+        Effect.REPLACE,
+    )
+    trust_remote_code: bool = key(
+        False,
+        "Whether Python code that comes with the checkpoint may run.",
+        Effect.REPLACE,
+    )
+    max_requests: Count = key(32, "Sequences that decode at once; more wait.", Effect.REPLACE)
+    max_context: CountOrZero = key(
+        0,
+        "Tokens of a sequence, prompt and output together. 0: what the model and the KV cache"
+        " allow.",
+        Effect.REPLACE,
+    )
+    max_batch_tokens: CountOrZero = key(
+        0, "Tokens of one step, prompts included. 0: chosen by the engine.", Effect.REPLACE
+    )
+    kv_cache_memory: SizeOrZero = key(
+        ByteSize(0),
+        "Memory for keys and values, in bytes or like 2GiB. 0: chosen by the engine.",
+        Effect.REPLACE,
+    )
+    allow_block_sharing: bool = key(
+        True,
+        "Whether requests that begin alike share keys and values.",
+        Effect.REPLACE,
+    )
+    default_compile_level: int = key(
+        0,
+        "How far engine continuous has torch compile the model: 0 not at all, 1 plainly, 2 tuned, 3"
+        " tuned and for every shape anew. Each level takes longer to start.",
+        Effect.REPLACE,
+        ge=0,
+        le=3,
+    )
+    use_cuda_graph: Switch = key(
+        "auto",
+        "Whether engine continuous replays its steps as CUDA graphs, on a GPU. auto: with flash"
+        " attention.",
+        Effect.REPLACE,
+    )
+    use_async_batching: Switch = key(
+        "auto",
+        "Whether engine continuous prepares a step while the one before is computed, on a GPU."
+        " auto: with CUDA graphs.",
+        Effect.REPLACE,
+    )
+    cpu_offload_space: SizeOrZero = key(
+        ByteSize(0),
+        "Memory of the host that engine continuous moves keys and values to when those of a GPU run"
+        " short, in bytes or like 2GiB.",
+        Effect.REPLACE,
+    )
+    threads: CountOrZero = key(
+        0, "CPU threads of the engine. 0: its share of the cores.", Effect.UPDATE
+    )
+    max_queue: CountOrZero = key(
+        128, "Requests that may wait beyond max_requests; more get status 429.", Effect.UPDATE
+    )
+    queue_timeout: Seconds = key(
+        300.0, "Seconds that a request waits for an engine that is not ready.", Effect.UPDATE
+    )
+    start_timeout: Seconds = key(
+        1800.0,
+        "Seconds in which an engine must be ready; progress of a download extends it.",
+        Effect.UPDATE,
+    )
+    hang_timeout: Seconds = key(
+        60.0,
+        "Seconds without a finished step, while there is work, or without a sign of life, after"
+        " which an engine is killed.",
+        Effect.UPDATE,
+    )
+    restart_delay: Seconds = key(
+        0.5,
+        "Seconds before the first restart after a crash; each further one doubles the delay.",
+        Effect.UPDATE,
+    )
+    restart_delay_max: Seconds = key(
+        30.0, "The longest delay before a restart, in seconds.", Effect.UPDATE
+    )
+    start_limit: Count = key(
+        5, "Crashes within start_limit_interval after which a model has failed.", Effect.UPDATE
+    )
+    start_limit_interval: Seconds = key(
+        300.0, "Seconds over which crashes are counted.", Effect.UPDATE
+    )
+
+
+class Profile(Tuning):
+    """[profiles.NAME]: a named set of optimizations."""
+
+    extends: str = key("", "A profile whose keys hold where this one sets none.", Effect.UPDATE)
+
+
+class Model(Tuning):
+    """[models.NAME]: a model and the name that clients call it by."""
+
+    source: str = key(
+        "",
+        "A directory, a .gguf file, a Hub id (ORG/NAME[@REVISION][:FILE]) or python:PACKAGE/FILE."
+        " A directory begins with /, ./ or ../; what is relative starts from the directory of the"
+        " file that sets it. Empty: the model's name.",
+        Effect.REPLACE,
+    )
+    profile: str = key("", "The profile whose keys hold where this model sets none.", Effect.UPDATE)
+    aliases: list[Name] = key([], "Further names that clients may use.", Effect.UPDATE)

@@ -1,0 +1,86 @@
+"""A model with its weights, in the type, in the bits and on the device that a spec asks for."""
+
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from serve_daemon.engine import dtypes, quantization
+from serve_daemon.engine.errors import EngineError
+from serve_daemon.wire.messages import EngineSpec, Reason
+
+DUMMY_SEED = 0
+NAMED = 3  # weights that an error names
+
+
+def from_checkpoint(spec: EngineSpec, folder: Path, device: str) -> Any:
+    """The model whose checkpoint is in `folder`.
+
+    Raises `EngineError` where weights are missing, which Transformers would make up.
+    """
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=spec.trust_remote_code)
+    dtype = getattr(torch, dtype_of(spec, _named(config.dtype), device))
+    placement = {} if device == "cpu" else {"device_map": {"": device}}
+    model, report = AutoModelForCausalLM.from_pretrained(
+        folder,
+        config=config,
+        dtype=dtype,
+        trust_remote_code=spec.trust_remote_code,
+        output_loading_info=True,
+        **placement | quantization.arguments(spec, dtype, device),
+        **_attention(spec),
+    )
+    _check_complete(report["missing_keys"], folder)
+    return model
+
+
+def dummy(spec: EngineSpec, folder: Path, device: str) -> Any:
+    """A model with random weights, of the architecture that the config in `folder` describes."""
+    import torch
+    from transformers import AutoConfig, AutoModelForCausalLM
+
+    config = AutoConfig.from_pretrained(folder, trust_remote_code=spec.trust_remote_code)
+    dtype = getattr(torch, dtype_of(spec, _named(config.dtype), device))
+    torch.manual_seed(DUMMY_SEED)
+    with torch.device(device):
+        model = AutoModelForCausalLM.from_config(
+            config, dtype=dtype, trust_remote_code=spec.trust_remote_code, **_attention(spec)
+        )
+    if spec.quantization == "none":
+        return model
+    return type(model).from_pretrained(
+        None,
+        config=config,
+        state_dict=model.state_dict(),
+        dtype=dtype,
+        **quantization.arguments(spec, dtype, device),
+        **_attention(spec),
+    )
+
+
+def dtype_of(spec: EngineSpec, checkpoint: str, device: str) -> str:
+    """The type to compute in; `checkpoint` is that of the weights, "" where it isn't known."""
+    kind = device.partition(":")[0]
+    return dtypes.resolve(spec.dtype, checkpoint, kind, cpu_has_bf16=dtypes.this_cpu_has_bf16())
+
+
+def _attention(spec: EngineSpec) -> dict[str, str]:
+    name = spec.attn_implementation
+    return {"attn_implementation": "sdpa" if name == "auto" else name}
+
+
+def _named(dtype: object) -> str:
+    return "" if dtype is None else str(dtype).removeprefix("torch.")
+
+
+def _check_complete(missing: Iterable[str], folder: Path) -> None:
+    names = sorted(missing)
+    if names:
+        more = ", ..." if len(names) > NAMED else ""
+        raise EngineError(
+            Reason.SOURCE,
+            f"{folder} lacks {len(names)} of the model's weights, or Transformers doesn't read"
+            f" them: {', '.join(names[:NAMED])}{more}",
+        )
