@@ -49,14 +49,19 @@ void in_parallel(int64_t count, int64_t grain, const Work& work) {
   if (count > 0) torch::stable::parallel_for(0, count, grain, work);
 }
 
-// `work(index)` for each of 0..count; a thread that has done its share takes what is left.
+// `work(index, next)` for each of 0..count; a thread that has done its share takes what is left.
+// `next` is the index that the thread will be given after this one, or the same one.
 template <class Work>
 void shared_out(int64_t count, const Work& work) {
   const int64_t threads = std::min<int64_t>(count, torch::stable::get_num_threads());
   std::atomic<int64_t> next{0};
   in_parallel(threads, 1, [&](int64_t, int64_t) {
-    for (int64_t index; (index = next.fetch_add(1, std::memory_order_relaxed)) < count;)
-      work(index);
+    int64_t index = next.fetch_add(1, std::memory_order_relaxed);
+    while (index < count) {
+      const int64_t following = next.fetch_add(1, std::memory_order_relaxed);
+      work(index, following < count ? following : index);
+      index = following;
+    }
   });
 }
 
@@ -94,6 +99,7 @@ struct Item {
   int64_t rows;
 
   int64_t length() const { return pieces.end - pieces.begin; }
+  Place place(int64_t piece) const { return {run, head, piece * PIECE}; }
 };
 
 void attend_whole(const Problem& problem, const Attention& attention, std::vector<Item>& items) {
@@ -102,14 +108,14 @@ void attend_whole(const Problem& problem, const Attention& attention, std::vecto
   std::stable_sort(items.begin(), items.end(), [](const Item& a, const Item& b) {
     return a.length() * a.rows > b.length() * b.rows;
   });
-  shared_out(items.size(), [&](int64_t index) {
+  shared_out(items.size(), [&](int64_t index, int64_t next) {
     thread_local Memory memory;
     const Item& item = items[index];
     const int64_t bytes = (State::floats(item.rows, padded) * 4 + 63) / 64 * 64;
     char* start = memory.at_least(bytes + attention.scratch(problem, item.rows));
     const State state = State::at((float*)start, item.rows, padded);
-    attention.attend(problem, *item.run, item.head, item.pieces.begin, item.pieces.end, state,
-                     start + bytes);
+    attention.attend(problem, *item.run, item.head, item.pieces.begin, item.pieces.end,
+                     items[next].place(items[next].pieces.begin), state, start + bytes);
     attention.finish(problem, *item.run, item.head, state);
   });
 }
@@ -135,11 +141,12 @@ void attend_split(const Problem& problem, const Attention& attention, std::vecto
   auto state = [&](const Part& part) {
     return State::at(states + part.at, items[part.item].rows, padded);
   };
-  shared_out(parts.size(), [&](int64_t index) {
+  shared_out(parts.size(), [&](int64_t index, int64_t next) {
     thread_local Memory memory;
     const Part& part = parts[index];
     const Item& item = items[part.item];
-    attention.attend(problem, *item.run, item.head, part.piece, part.piece + 1, state(part),
+    attention.attend(problem, *item.run, item.head, part.piece, part.piece + 1,
+                     items[parts[next].item].place(parts[next].piece), state(part),
                      memory.at_least(attention.scratch(problem, item.rows)));
   });
   for (size_t index = 0; index < items.size(); ++index) {

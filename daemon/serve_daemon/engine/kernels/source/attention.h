@@ -35,6 +35,12 @@ struct Run {
   int64_t end() const { return position + count; }
 };
 
+// The keys from the position `first` of a slot on, for one key head.
+struct Place {
+  const Run* run;
+  int64_t head, first;
+};
+
 // The running softmax of the rows of a run for one key head: base-2 maxima and sums [rows], and the
 // weighted values [rows, padded size], not yet divided by the sums.
 struct State {
@@ -52,9 +58,11 @@ struct State {
 struct Attention {
   // Bytes of scratch memory that `attend` wants.
   int64_t (*scratch)(const Problem&, int64_t rows);
-  // The pieces begin..end of a context, into a state that it first empties.
+  // The pieces begin..end of a context, into a state that it first empties. `next` is what this
+  // thread will read after that.
   void (*attend)(
-      const Problem&, const Run&, int64_t head, int64_t begin, int64_t end, State, char* scratch);
+      const Problem&, const Run&, int64_t head, int64_t begin, int64_t end, const Place& next,
+      State, char* scratch);
   void (*merge)(State into, State part, int64_t rows, int64_t padded);
   void (*finish)(const Problem&, const Run&, int64_t head, State);
 };
