@@ -32,6 +32,8 @@ EXTENSIONS = {
     "stop_token_ids",
     "ignore_eos",
     "min_tokens",
+    "bad_words",
+    "allowed_token_ids",
 }
 
 
@@ -193,6 +195,8 @@ DRAWING: dict[str, Any] = {
     "stop_token_ids": [1, 2],
     "ignore_eos": True,
     "min_tokens": 4,
+    "bad_words": ["one", " two"],
+    "allowed_token_ids": [5, 6],
 }
 
 
@@ -244,6 +248,12 @@ def test_log_probabilities_are_asked_for_in_each_endpoints_way() -> None:
         ({"stop_token_ids": [1, -1]}, "stop_token_ids[1]"),
         ({"stop_token_ids": ["1"]}, "stop_token_ids[0]"),
         ({"stop_token_ids": list(range(129))}, "stop_token_ids"),
+        ({"allowed_token_ids": [1, -1]}, "allowed_token_ids[1]"),
+        ({"allowed_token_ids": list(range(1025))}, "allowed_token_ids"),
+        ({"bad_words": "one"}, "bad_words"),
+        ({"bad_words": ["one", ""]}, "bad_words[1]"),
+        ({"bad_words": [1]}, "bad_words[0]"),
+        ({"bad_words": ["one"] * 129}, "bad_words"),
     ],
 )
 def test_what_is_out_of_range_is_refused_by_name(

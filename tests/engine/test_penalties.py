@@ -13,7 +13,8 @@ from transformers import (
     SequenceBiasLogitsProcessor,
 )
 
-from serve_daemon.engine.penalties import Record, adjust, record_of
+from serve_daemon.engine.penalties import adjust
+from serve_daemon.engine.records import Record, record_of
 from serve_daemon.engine.sampling import Draw, choose, is_argmax
 from serve_daemon.wire.messages import Submit
 from serve_daemon.wire.sampling import Sampling

@@ -16,8 +16,8 @@ from transformers import (
     TypicalLogitsWarper,
 )
 
-from serve_daemon.engine import sampling as sampler
-from serve_daemon.engine.sampling import Draw, choose, distribution
+from serve_daemon.engine.cuts import WIDTHS, parts
+from serve_daemon.engine.sampling import Draw, choose
 from serve_daemon.wire.sampling import Sampling
 
 VOCABULARY = 2000
@@ -39,6 +39,11 @@ CASES = [
     Sampling(min_p=0.001),
     Sampling(min_p=0.3),
     Sampling(min_p=1.0),
+    Sampling(min_p=1e-6),
+    Sampling(top_k=WIDTHS[0]),
+    Sampling(top_k=WIDTHS[0] + 1, top_p=0.9),
+    Sampling(top_k=WIDTHS[1], min_p=0.01),
+    Sampling(top_k=WIDTHS[-1] + 1, typical_p=0.9),
     Sampling(typical_p=0.05),
     Sampling(typical_p=0.5),
     Sampling(typical_p=0.95),
@@ -67,9 +72,21 @@ def expected(logits: torch.Tensor, sampling: Sampling) -> torch.Tensor:
     return wanted
 
 
+def masses(logits: torch.Tensor, samplings: Sequence[Sampling]) -> torch.Tensor:
+    """What the rows are drawn from; each of them is in one part."""
+    found = torch.full_like(logits, -1)
+    for part in parts(logits, samplings):
+        mass = part.mass
+        if part.tokens is not None:
+            mass = torch.zeros_like(logits[part.rows]).scatter_(-1, part.tokens, mass)
+        assert torch.equal(found[part.rows], torch.full_like(mass, -1))
+        found[part.rows] = mass
+    return found
+
+
 def actual(logits: torch.Tensor, samplings: Sequence[Sampling]) -> torch.Tensor:
-    mass = distribution(logits, samplings)
-    normalized: torch.Tensor = mass / mass.sum(dim=-1, keepdim=True)
+    found = masses(logits, samplings)
+    normalized: torch.Tensor = found / found.sum(dim=-1, keepdim=True)
     return normalized
 
 
@@ -83,20 +100,66 @@ def test_the_distribution_is_that_of_transformers(sampling: Sampling) -> None:
     torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-8)
 
 
-def test_each_row_has_its_own_parameters() -> None:
-    """A batch of all cases gives each row what it gets alone."""
-    logits = logits_of(2, len(CASES))
-    wanted = torch.cat([actual(logits[row : row + 1], [case]) for row, case in enumerate(CASES)])
-    assert torch.equal(actual(logits, CASES), wanted)
+@pytest.mark.parametrize("vocabulary", [20, 300, 2000, 8192, 50_001])
+def test_each_row_is_drawn_as_it_is_alone(vocabulary: int) -> None:
+    """To the last bit, in a batch of all cases, whatever the size of the vocabulary."""
+    logits = logits_of(2, len(CASES), vocabulary)
+    alone = [masses(logits[row : row + 1], [case]) for row, case in enumerate(CASES)]
+    assert torch.equal(masses(logits, CASES), torch.cat(alone))
+    draws = [Draw(msgspec.structs.replace(case, seed=row), row) for row, case in enumerate(CASES)]
+    tokens = [choose(logits[row : row + 1], [draw]) for row, draw in enumerate(draws)]
+    assert torch.equal(choose(logits, draws), torch.cat(tokens))
 
 
-def test_a_flat_nucleus_is_wider_than_the_candidates() -> None:
-    """Where more tokens are needed than are looked at first, all are."""
-    logits = logits_of(3) * 0.01
-    assert sampler.NUCLEUS_CANDIDATES < 0.9 * VOCABULARY
-    kept = actual(logits, [Sampling(top_p=0.9)]) > 0
-    assert torch.equal(kept, expected(logits, Sampling(top_p=0.9)) > 0)
-    assert kept.sum() > sampler.NUCLEUS_CANDIDATES
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("flatness", [0.01, 0.3, 1.0])
+@pytest.mark.parametrize(
+    "sampling",
+    [
+        Sampling(top_p=0.9),
+        Sampling(min_p=0.05),
+        Sampling(typical_p=0.9),
+        Sampling(top_k=700, top_p=0.99, typical_p=0.95),
+    ],
+    ids=str,
+)
+def test_as_many_candidates_are_looked_at_as_are_needed(
+    sampling: Sampling, flatness: float, threads: int
+) -> None:
+    """Whether a few tokens are enough, or hardly the vocabulary is."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    logits = logits_of(3, 3, 49_152) * flatness
+    kept = actual(logits, [sampling] * 3) > 0
+    torch.set_num_threads(before)
+    assert (kept != (expected(logits, sampling) > 0)).sum() <= 3  # a token at the very edge
+
+
+@pytest.mark.parametrize("vocabulary", [20, 2000, 8192])
+def test_a_cut_changes_no_draw_that_it_leaves_possible(vocabulary: int) -> None:
+    """A point on the line of all tokens is the same token, whichever way the line was found."""
+    logits = logits_of(9, 64, vocabulary)
+    free = [Draw(Sampling(seed=row), row) for row in range(64)]
+    uncut = [Draw(Sampling(seed=row, top_p=1 - 1e-7), row) for row in range(64)]
+    assert (choose(logits, free) != choose(logits, uncut)).sum() <= 1
+
+
+def test_the_likeliest_is_the_first_of_equals() -> None:
+    """As argmax has it, whatever the size of the vocabulary."""
+    for vocabulary in (1, 63, 64, 65, 1000):
+        logits = torch.randint(0, 5, (50, vocabulary)).float()
+        greedy = [Draw(Sampling(temperature=0.0), 0)] * 50
+        assert torch.equal(choose(logits, greedy), logits.argmax(dim=-1))
+
+
+def test_a_row_without_any_token_harms_nobody() -> None:
+    """It gets some token of the vocabulary, and its neighbours get theirs."""
+    logits = logits_of(10, len(CASES))
+    logits[::2] = -torch.inf
+    draws = [Draw(case, 0) for case in CASES]
+    tokens = choose(logits, draws)
+    assert bool(((tokens >= 0) & (tokens < VOCABULARY)).all())
+    assert torch.equal(tokens[1::2], choose(logits[1::2], draws[1::2]))
 
 
 def test_top_k_keeps_ties() -> None:

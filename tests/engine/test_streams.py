@@ -206,6 +206,19 @@ async def test_a_stop_token_is_withheld_until_the_least_length(gateway: Gateway)
     assert stream.tokens.index(7) == 5
 
 
+async def test_a_banned_sequence_never_comes(gateway: Gateway) -> None:
+    """Not across a cut either; and where few tokens are allowed, no other comes."""
+    free = (await gateway.submit(PROMPT, 30).done()).tokens
+    sampling = Sampling(temperature=0.0, banned=[free[9:12]])
+    tokens = (await gateway.submit(PROMPT, 30, sampling).done()).tokens
+    assert tokens[:11] == free[:11]
+    assert tokens[11] != free[11]
+    rest = await gateway.submit(PROMPT + tokens[:11], 19, sampling, num_output=11).done()
+    assert rest.tokens == tokens[11:]
+    few = await gateway.submit(PROMPT, 30, Sampling(seed=1, allowed=[3, 4])).done()
+    assert set(few.tokens) == {3, 4}
+
+
 async def test_log_probabilities_come_with_their_tokens(gateway: Gateway) -> None:
     """One for each token of those who ask; a greedy one is the model's likeliest."""
     wanted = [Sampling(temperature=0.0, logprobs=2), Sampling(seed=1), Sampling(seed=1, logprobs=0)]

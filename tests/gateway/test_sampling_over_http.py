@@ -38,7 +38,7 @@ async def test_the_engine_is_told_what_was_asked(
     """Every parameter, under either endpoint; nothing was output before."""
     record = supervisor.directory / "record"
     await supervisor.serve(f"fake:record={record}")
-    shape = {
+    shape: dict[str, Any] = {
         "min_p": 0.1,
         "typical_p": 0.9,
         "repetition_penalty": 1.1,
@@ -46,11 +46,15 @@ async def test_the_engine_is_told_what_was_asked(
         "frequency_penalty": -0.5,
         "min_tokens": 2,
     }
-    fields = {**shape, "seed": 1, "logit_bias": {"3": -100}, "stop_token_ids": [4]}
+    words = {"bad_words": ["the"], "allowed_token_ids": [7]}
+    fields = {**shape, **words, "seed": 1, "logit_bias": {"3": -100}, "stop_token_ids": [4]}
     reply = await client.post(path, json=ask(path, **fields))
     assert reply.status_code == 200
     submit = last_submit(record)
-    assert submit.sampling == Sampling(seed=1, logit_bias={3: -100.0}, **shape)  # type: ignore[arg-type]
+    assert [len(sequence) for sequence in submit.sampling.banned] == [1, 1]
+    assert msgspec.structs.replace(submit.sampling, banned=[]) == Sampling(
+        seed=1, logit_bias={3: -100.0}, allowed=[7], **shape
+    )
     assert submit.stop_tokens[-1] == 4
     assert len(submit.stop_tokens) > 1
     assert submit.num_output == 0
@@ -89,6 +93,7 @@ async def test_a_stop_string_waits_for_the_least_length(
     [
         ({"logit_bias": {"100000": 1}}, "logit_bias"),
         ({"stop_token_ids": [100000]}, "stop_token_ids"),
+        ({"allowed_token_ids": [1, 100000]}, "allowed_token_ids"),
         ({"min_tokens": 8, "max_output_tokens": 7}, "min_tokens"),
         ({"min_p": 2}, "min_p"),
     ],

@@ -178,16 +178,28 @@ MAX_LABELS = 16
 MAX_STOPS = 4
 
 
+def strings(kind: str, most: int) -> Reader:
+    """At most so many strings of this kind, none of them empty."""
+
+    def read(value: Any, path: str) -> list[str]:
+        if not isinstance(value, list):
+            raise wrong_type(path, "an array of strings", value)
+        if len(value) > most:
+            message = f"Invalid '{path}': {len(value)} strings are more than the maximum, {most}."
+            raise InvalidRequest(message, path, "array_above_max_length")
+        for index, string in enumerate(value):
+            if not text(string, f"{path}[{index}]"):
+                message = f"Invalid '{path}[{index}]': a {kind} must not be empty."
+                raise InvalidRequest(message, f"{path}[{index}]", "empty_string")
+        return value
+
+    return read
+
+
 def stop_strings(value: Any, path: str) -> list[str]:
     """One stop string, or up to four."""
     stops = [value] if isinstance(value, str) else value
     if not isinstance(stops, list):
         raise wrong_type(path, "a string or an array of strings", value)
-    if len(stops) > MAX_STOPS:
-        message = f"Invalid '{path}': {len(stops)} strings are more than the maximum, {MAX_STOPS}."
-        raise InvalidRequest(message, path, "array_above_max_length")
-    for index, stop in enumerate(stops):
-        if not text(stop, f"{path}[{index}]"):
-            message = f"Invalid '{path}[{index}]': a stop string must not be empty."
-            raise InvalidRequest(message, f"{path}[{index}]", "empty_string")
-    return stops
+    read: list[str] = strings("stop string", MAX_STOPS)(stops, path)
+    return read

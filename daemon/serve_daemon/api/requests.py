@@ -40,6 +40,8 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     seed: int | None = None
     stop: list[str] = []
     stop_token_ids: list[int] = []
+    bad_words: list[str] = []
+    allowed_token_ids: list[int] = []
     ignore_eos: bool = False
     min_tokens: int = 0
     logprobs: bool = False

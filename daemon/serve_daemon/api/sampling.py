@@ -13,6 +13,7 @@ from serve_daemon.api.fields import (
     join,
     number,
     stop_strings,
+    strings,
     wrong_type,
 )
 
@@ -21,6 +22,8 @@ MAX_TOKEN = 2**31 - 1
 MAX_TOP_K = 2**31 - 1
 MAX_BIASES = 1024
 MAX_STOP_TOKENS = 128
+MAX_ALLOWED_TOKENS = 1024
+MAX_BAD_WORDS = 128
 # Beyond these, float32 has no place for what a penalty makes of a logit.
 LEAST_REPETITION_PENALTY = 0.01
 MOST_REPETITION_PENALTY = 100.0
@@ -77,4 +80,6 @@ SAMPLING: Table = {
     "min_tokens": Field(integer(0, MAX_TOKENS), "min_tokens"),
     "ignore_eos": Field(boolean, "ignore_eos"),
     "stop_token_ids": Field(token_ids(MAX_STOP_TOKENS), "stop_token_ids"),
+    "bad_words": Field(strings("word", MAX_BAD_WORDS), "bad_words"),
+    "allowed_token_ids": Field(token_ids(MAX_ALLOWED_TOKENS), "allowed_token_ids"),
 }

@@ -5,9 +5,11 @@ import hashlib
 import secrets
 from dataclasses import dataclass
 
+import msgspec
 from msgspec import Struct
 
 from serve_daemon.api.requests import GenerationRequest
+from serve_daemon.gateway.bad_words import sequences_of
 from serve_daemon.gateway.chat_template import ChatTemplates
 from serve_daemon.gateway.engines import Engine
 from serve_daemon.gateway.errors import invalid
@@ -53,7 +55,10 @@ class Prompts:
             tokens=prompt,
             max_new_tokens=max_new_tokens(request, len(prompt), ready.max_context),
             stop_tokens=stop_tokens(request, ready),
-            sampling=sampling(request, text_model.defaults),
+            sampling=msgspec.structs.replace(
+                sampling(request, text_model.defaults),
+                banned=sequences_of(request.bad_words, text_model.tokenizer),
+            ),
         )
         return Prepared(order, text_model, fingerprint(ready, text_model))
 
@@ -103,14 +108,14 @@ def sampling(request: GenerationRequest, defaults: Defaults) -> Sampling:
         logit_bias=request.logit_bias,
         min_tokens=request.min_tokens,
         logprobs=request.top_logprobs if request.logprobs else NO_LOGPROBS,
+        allowed=request.allowed_token_ids,
     )
 
 
 def check_tokens(request: GenerationRequest, vocabulary: int) -> None:
     """Raise `ApiError` 400 for a token id that the model does not have."""
-    named = (("logit_bias", request.logit_bias), ("stop_token_ids", request.stop_token_ids))
-    for name, tokens in named:
-        if (token := max(tokens, default=0)) >= vocabulary:
+    for name in ("logit_bias", "stop_token_ids", "allowed_token_ids"):
+        if (token := max(getattr(request, name), default=0)) >= vocabulary:
             message = f"Invalid '{name}': the model's {vocabulary} tokens have no {token}."
             raise invalid(message, name, "invalid_value")
 

@@ -20,6 +20,8 @@ class Sampling(Struct, frozen=True, array_like=True):
     logit_bias: dict[int, float] = {}  # added to the logits of these tokens
     min_tokens: int = 0  # of output before a stop token may come
     logprobs: int = NO_LOGPROBS  # how many of the likeliest are told with each token's own
+    banned: list[list[int]] = []  # no such sequence is ever completed; one token is one, too
+    allowed: list[int] = []  # the only tokens that may come; none: all may
 
 
 class Logprobs(Struct, frozen=True, array_like=True):

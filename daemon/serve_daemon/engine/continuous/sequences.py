@@ -4,10 +4,10 @@ from dataclasses import dataclass, field
 
 from transformers.generation.continuous_batching.requests import RequestState, RequestStatus
 
-from serve_daemon.engine.penalties import Record, record_of
+from serve_daemon.engine.records import Record, record_of
 from serve_daemon.engine.sampling import Draw
 from serve_daemon.wire.messages import Finish, Output, Submit
-from serve_daemon.wire.sampling import Logprobs, Sampling
+from serve_daemon.wire.sampling import NO_LOGPROBS, Logprobs, Sampling
 
 
 @dataclass
@@ -24,6 +24,15 @@ class SequenceState(RequestState):  # type: ignore[misc]
     newest_logprobs: Logprobs | None = None  # of the last token, if asked for
     cached_tokens: int = 0
     is_first_output: bool = True
+
+    @property
+    def needs_last_token(self) -> bool:
+        """Whether the next token can't be drawn, or not be told of, before the last is known."""
+        return self.record is not None or self.sampling.logprobs != NO_LOGPROBS
+
+    def drop(self) -> None:
+        """Hear no more of it: a step that is being computed may still have a token for it."""
+        self._status = RequestStatus.FINISHED
 
     def next_draw(self) -> Draw:
         """How the token after all that is processed now is drawn."""
