@@ -3,10 +3,12 @@
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from engine.client import SMOLLM2, EngineProcess, Gateway
 from engine.models import write_config
+from serve_daemon.engine import engines
 from serve_daemon.wire.messages import EngineSpec
 
 
@@ -21,12 +23,13 @@ def tiny_spec(tiny_config: Path) -> EngineSpec:
     return EngineSpec(model="tiny", source=str(tiny_config), load_format="dummy", max_requests=8)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="session", params=engines.NAMES)
 def tiny(
-    tiny_spec: EngineSpec, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest, tiny_spec: EngineSpec, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[EngineProcess]:
-    """An engine with random weights, for what doesn't depend on what a model says."""
-    with EngineProcess(tiny_spec, tmp_path_factory.mktemp("cache")) as process:
+    """Each engine with random weights, for what doesn't depend on what a model says."""
+    spec = msgspec.structs.replace(tiny_spec, engine=request.param)
+    with EngineProcess(spec, tmp_path_factory.mktemp("cache")) as process:
         process.ready()
         yield process
 

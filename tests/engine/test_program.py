@@ -51,7 +51,8 @@ def test_an_engine_says_what_it_does_and_what_it_became(tiny: EngineProcess) -> 
     assert ready.max_requests == 8
     assert ready.vocabulary == 300
     assert ready.eos_tokens == [2]
-    assert (ready.device, ready.dtype, ready.attn_implementation) == ("cpu", "float32", "sdpa")
+    assert (ready.device, ready.dtype) == ("cpu", "float32")
+    assert ready.attn_implementation in {"sdpa", "slots"}
     assert ready.weights_bytes > 4 * 2 * 64 * 300
     assert ready.kv_cache_bytes == 8 * 1024 * 512
     assert (Path(ready.artefacts) / "config.json").is_file()

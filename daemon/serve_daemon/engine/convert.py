@@ -1,14 +1,12 @@
 """GGUF files turned into safetensors, tokenizer.json and configs: once, then kept in the cache."""
 
 import copy
-import fcntl
 import hashlib
-import os
 import shutil
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+
+from serve_daemon.engine.locks import locked
 
 CONVERTER_VERSION = 1  # raise it when what is written changes
 MAX_SHARD_SIZE = "5GB"
@@ -33,7 +31,7 @@ def convert(gguf: Path, target: Path, dtype: str) -> None:
     The directory appears whole or not at all.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    with _locked(target.with_name(f"{target.name}.lock")):
+    with locked(target.with_name(f"{target.name}.lock")):
         if target.exists():
             return
         partial = target.with_name(f"{target.name}.partial")
@@ -41,17 +39,6 @@ def convert(gguf: Path, target: Path, dtype: str) -> None:
         partial.mkdir()
         _write(gguf, partial, dtype)
         partial.rename(target)
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock at `path`; the kernel lets go of it when the process dies."""
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
 
 
 def _write(gguf: Path, target: Path, dtype: str) -> None:

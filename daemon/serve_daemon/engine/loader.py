@@ -7,16 +7,11 @@ from typing import Any
 
 from msgspec import Struct
 
-from serve_daemon.engine import artefacts, convert, hub, quantization, sources, weights
+from serve_daemon.engine import artefacts, attention, convert, hub, quantization, sources, weights
 from serve_daemon.engine.errors import EngineError, classify
 from serve_daemon.wire.messages import EngineSpec, Phase, Reason
 
 Announce = Callable[[Phase, str, int, int], None]  # what is done, on what, done, of total
-
-ATTENTION_PACKAGES = {
-    "flash_attention_2": "flash-attn",
-    "flash_attention_3": "flash-attn-interface",
-}
 
 
 class Loaded(Struct, frozen=True):
@@ -35,6 +30,7 @@ def load(spec: EngineSpec, checkpoint: Path, cache: Path, announce: Announce) ->
     Raises `EngineError`.
     """
     device = choose_device(spec.device)
+    attention.check(spec, device)
     quantization.check_device(checkpoint, device)
     try:
         return _load(spec, checkpoint, _Places(cache, device), announce)
@@ -132,13 +128,6 @@ def _existing(path: Path, source: str) -> Path:
 
 def _as_load_error(error: Exception, spec: EngineSpec) -> EngineError:
     failure = classify(error)
-    attention = spec.attn_implementation
-    if isinstance(error, ImportError) and attention in ATTENTION_PACKAGES:
-        return EngineError(
-            Reason.CONFIG,
-            f"attn_implementation '{attention}' lacks its package;"
-            f" pip install {ATTENTION_PACKAGES[attention]} into the engine's Python environment",
-        )
     if failure.reason is not Reason.INTERNAL:
         return failure
     return EngineError(Reason.SOURCE, f"source '{spec.source}' can't be loaded: {failure.message}")

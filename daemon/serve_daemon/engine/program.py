@@ -1,7 +1,6 @@
 """The engine program: its link to the supervisor, and its life from Configure to the exit."""
 
 import asyncio
-import ctypes
 import os
 import signal
 import socket
@@ -11,7 +10,8 @@ from typing import NoReturn
 
 import structlog
 
-from serve_daemon.engine import engines, loader
+from serve_daemon.engine import engines, loader, quantization
+from serve_daemon.engine.death import die_with_parent
 from serve_daemon.engine.errors import classify
 from serve_daemon.engine.protocol import Engine
 from serve_daemon.engine.server import Server
@@ -31,7 +31,6 @@ from serve_daemon.wire.messages import (
     Welcome,
 )
 
-PR_SET_PDEATHSIG = 1
 LAST_WORDS_SECONDS = 2.0  # for a supervisor that is slow to read them
 
 # Bars and hints for a person at a terminal are noise in a log.
@@ -67,7 +66,7 @@ class Program:
             os.environ.setdefault(name, value)
         signal.signal(signal.SIGTERM, lambda _number, _frame: self._exit(0))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor hears it too, and drains
-        _die_with_parent()
+        die_with_parent()
         asyncio.run(self._talk())
         return 1
 
@@ -130,6 +129,7 @@ class Program:
     def _build(self, configure: Configure) -> None:
         cache = Path(configure.cache_directory)
         checkpoint = loader.locate(configure.spec, self._announce)
+        quantization.check(configure.spec, checkpoint)
         self._announce(Phase.IMPORTING, "torch", 0, 0)
         import torch
 
@@ -176,7 +176,13 @@ class Program:
             transport.listen(server.connection, self._listening)
         )
         self._link.send(ready)
-        log.info("engine ready", device=ready.device, dtype=ready.dtype)
+        log.info(
+            "engine ready",
+            device=ready.device,
+            dtype=ready.dtype,
+            weights_bytes=ready.weights_bytes,
+            kv_cache_bytes=ready.kv_cache_bytes,
+        )
 
     def _fail(self, error: BaseException) -> None:
         """Say why, then exit with status 1."""
@@ -202,8 +208,3 @@ def _keep_probe(cache: Path) -> None:
         probe.store_if_new(cache)
     except OSError as error:
         log.warning("what torch can do here is not kept", error=str(error))
-
-
-def _die_with_parent() -> None:
-    """Let the kernel end this process with the supervisor, whatever it is busy with."""
-    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,39 @@
+"""The keys and values of all slots, one pair of buffers a layer."""
+
+import math
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+
+from serve_daemon.engine.compiled.attention import KEYS, VALUES
+from serve_daemon.engine.compiled.layers import Layer
+
+
+def bytes_per_token(layers: Iterable[Layer], dtype: torch.dtype) -> int:
+    values = sum(layer.heads * (layer.size + layer.value_size) for layer in layers)
+    return values * dtype.itemsize
+
+
+def attach(layers: Iterable[Layer], slots: int, length: int, like: torch.Tensor) -> None:
+    """Give each layer's module room for `slots` sequences of `length` tokens, typed as `like`."""
+    for layer in layers:
+        for name in (KEYS, VALUES):
+            shape = (slots, layer.heads, length, layer.size)
+            layer.module.register_buffer(name, _zeros(shape, like), persistent=False)
+
+
+def copy(layers: Iterable[Layer], source: int, target: int, length: int) -> None:
+    """Copy the first `length` tokens of slot `source` to slot `target`."""
+    for layer in layers:
+        for name in (KEYS, VALUES):
+            cache = getattr(layer.module, name)
+            cache[target, :, :length].copy_(cache[source, :, :length])
+
+
+def _zeros(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
+    """On a CPU the kernel clears memory when it is first used, so that empty slots take none."""
+    if like.device.type != "cpu":
+        return torch.zeros(shape, dtype=like.dtype, device=like.device)
+    unused = np.zeros(math.prod(shape) * like.dtype.itemsize, dtype=np.uint8)
+    return torch.from_numpy(unused).view(like.dtype).view(shape)

@@ -1,0 +1,175 @@
+"""The engine over slots: a step compiled ahead of time, which sequences join and leave."""
+
+import threading
+import time
+from pathlib import Path
+
+import structlog
+
+from serve_daemon.engine.compiled import caches, memory, package
+from serve_daemon.engine.compiled.build import Order
+from serve_daemon.engine.compiled.builder import build_in_background
+from serve_daemon.engine.compiled.loop import Join, Leave, Loop, Stop, Use
+from serve_daemon.engine.compiled.prepare import prepare
+from serve_daemon.engine.compiled.sequences import Sequence
+from serve_daemon.engine.errors import EngineError
+from serve_daemon.engine.geometry import available_bytes, eos_tokens, weights_bytes
+from serve_daemon.engine.loader import Loaded
+from serve_daemon.engine.protocol import Engine, Facts, Outputs, Sink, Stats
+from serve_daemon.engine.submission import problem_of
+from serve_daemon.engine.warm_up import WARM_UP_OWNER, WarmUp
+from serve_daemon.wire.messages import EngineSpec, Finish, Output, Reason, Submit
+
+ATTENTION = "slots"
+ATTENTIONS = ("auto", ATTENTION)
+
+# Tokens of one step: a long prompt is cut, so that others' tokens don't wait for all of it.
+CPU_BATCH_TOKENS = 256
+ACCELERATOR_BATCH_TOKENS = 2048
+
+log = structlog.get_logger()
+
+
+def check(spec: EngineSpec) -> None:
+    """Raise `EngineError` for what this engine can't do, before anything is loaded."""
+    wanted = spec.attn_implementation
+    if wanted not in ATTENTIONS:
+        raise EngineError(
+            Reason.CONFIG,
+            f"attn_implementation '{wanted}' does not work with engine 'compiled', which has its"
+            ' own; leave it at auto, or use engine = "continuous"',
+        )
+
+
+def make(loaded: Loaded, spec: EngineSpec, threads: int) -> Engine:
+    return CompiledEngine(loaded, spec, threads)
+
+
+class CompiledEngine:
+    """See `serve_daemon.engine.protocol.Engine`."""
+
+    def __init__(self, loaded: Loaded, spec: EngineSpec, threads: int) -> None:
+        self._loaded = loaded
+        self._spec = spec
+        self._weights_bytes = weights_bytes(loaded.model)
+        self._prepared = prepare(loaded)
+        self._pool = self._plan()
+        self._prepared.attach(self._pool.slots, self._pool.max_context)
+        usual = CPU_BATCH_TOKENS if loaded.device == "cpu" else ACCELERATOR_BATCH_TOKENS
+        self._loop = Loop(
+            forward=self._prepared.step,
+            slots=self._pool.slots,
+            max_tokens=max(spec.max_batch_tokens or usual, spec.max_requests),
+            device=loaded.device,
+            copy_slot=lambda *places: caches.copy(self._prepared.layers, *places),
+        )
+        self._loop.wanted_threads = threads
+        self._vocabulary: int = loaded.model.config.get_text_config().vocab_size
+        self._live: set[tuple[int, int]] = set()
+        self._sink: Sink | None = None
+
+    def facts(self) -> Facts:
+        return Facts(
+            max_context=self._pool.max_context,
+            max_requests=self._pool.slots,
+            vocabulary=self._vocabulary,
+            eos_tokens=eos_tokens(self._loaded.model),
+            device=self._loaded.device,
+            dtype=str(self._prepared.dtype).removeprefix("torch."),
+            attn_implementation=ATTENTION,
+            weights_bytes=self._weights_bytes,
+            kv_cache_bytes=self._pool.bytes,
+        )
+
+    def start(self, sink: Sink) -> None:
+        file = package.file_for(self._loaded.model, self._loaded.cache)
+        if file.exists():
+            self._use(file)
+        warm_up = WarmUp()
+        self._sink = warm_up
+        self._loop.sink = self
+        threading.Thread(target=self._compute, name="compute", daemon=True).start()
+        for sequence in warm_up.sequences(self._pool.max_context):
+            self.submit(WARM_UP_OWNER, sequence)
+        warm_up.wait()
+        self._loop.steps = self._loop.generated_tokens = 0
+        self._sink = sink
+        if not file.exists():
+            build_in_background(self._order(file), self._use)
+
+    def submit(self, owner: int, sequence: Submit) -> None:
+        if problem := problem_of(sequence, self._pool.max_context, self._vocabulary):
+            refusal = Output(sequence.sequence, [], Finish.REFUSED, problem)
+            self._listener.step({owner: [refusal]})
+            return
+        self._live.add((owner, sequence.sequence))
+        self._loop.tell(Join(Sequence(owner, sequence, self._pool.max_context)))
+
+    def cancel(self, owner: int, sequence: int) -> None:
+        self._live.discard((owner, sequence))
+        self._loop.tell(Leave(owner, sequence))
+
+    def use_threads(self, threads: int) -> None:
+        self._loop.wanted_threads = threads
+
+    def stats(self) -> Stats:
+        live, loop = len(self._live), self._loop
+        running = min(loop.num_running, live)
+        return Stats(
+            running=running,
+            waiting=live - running,
+            steps=loop.steps,
+            generated_tokens=loop.generated_tokens,
+            stalled_seconds=time.monotonic() - loop.last_progress if live else 0.0,
+        )
+
+    def stop(self) -> None:
+        self._loop.tell(Stop())
+
+    # ------------------------------------------------ in the computing thread
+
+    def step(self, outputs: Outputs) -> None:
+        for owner, of_owner in outputs.items():
+            for output in of_owner:
+                if output.finish is not None:
+                    self._live.discard((owner, output.sequence))
+        self._listener.step(outputs)
+
+    def fatal(self, error: BaseException) -> None:
+        self._listener.fatal(error)
+
+    def _compute(self) -> None:
+        try:
+            self._loop.run()
+        except BaseException as error:
+            self.fatal(error)
+            raise
+
+    # ------------------------------------------------
+
+    @property
+    def _listener(self) -> Sink:
+        if self._sink is None:
+            raise RuntimeError("the engine is used before start()")
+        return self._sink
+
+    def _plan(self) -> memory.Pool:
+        wishes = memory.Wishes(
+            self._spec.max_requests, self._spec.max_context, self._spec.kv_cache_memory
+        )
+        return memory.plan(
+            self._prepared.bytes_per_token,
+            self._loaded.model.config.get_text_config().max_position_embeddings,
+            wishes,
+            available_bytes(self._loaded.device),
+            self._loaded.device.partition(":")[0],
+        )
+
+    def _order(self, target: Path) -> Order:
+        loaded = self._loaded
+        return Order(self._spec, str(loaded.checkpoint), str(loaded.cache), str(target))
+
+    def _use(self, file: Path) -> None:
+        """Compute with the package in `file`; it may come at any time."""
+        self._loop.tell(Use(package.load(file, self._prepared.step)))
+        log.info("compiled step in use", package=str(file))

@@ -1,0 +1,127 @@
+"""The step compiled ahead of time: a file in the cache with code for it, and none of its weights.
+
+The code is made by AOTInductor for any number of tokens, slots and positions; weights, keys and
+values stay where the uncompiled model has them, and both use them. It is keyed by everything that
+the code depends on, so a file that is there fits.
+"""
+
+import hashlib
+import json
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import torch
+import transformers
+
+from serve_daemon.engine.compiled.sequences import SMALLEST_BATCH
+from serve_daemon.engine.compiled.step import Forward, Step
+
+SUFFIX = ".pt2"
+MAX_TOKENS = 8192  # of one step; what is compiled holds up to there
+SETTINGS = {
+    "aot_inductor.package_constants_in_so": False,
+    "cpp.dynamic_threads": True,  # the number of threads may change between two steps
+    "compile_threads": 1,
+}
+# What a config says of other things than the computation.
+NAMES = frozenset({"_name_or_path", "transformers_version", "architectures", "dtype"})
+
+
+def file_for(model: Any, cache: Path) -> Path:
+    """Where the package of `model` is, or will be. The weights' values don't matter."""
+    return cache / "compiled" / f"{type(model).__name__}-{_key(model)}{SUFFIX}"
+
+
+def build(step: Step, target: Path) -> None:
+    """Compile `step` into `target`, which appears whole or not at all."""
+    program = torch.export.export(
+        step, _example(step.model.device), dynamic_shapes=_shapes(), strict=False
+    )
+    partial = target.with_name(f"{target.stem}.partial{SUFFIX}")
+    torch._inductor.aoti_compile_and_package(  # noqa: SLF001 - documented under this name
+        program, package_path=str(partial), inductor_configs=SETTINGS
+    )
+    partial.rename(target)
+
+
+def load(file: Path, step: Step) -> Forward:
+    """What computes as `step` does, with its weights and caches, by the code in `file`.
+
+    Raises `RuntimeError` where the file does not fit.
+    """
+    with _unpacked_files_removed():
+        package = torch._inductor.aoti_load_package(str(file))  # noqa: SLF001 - as above
+    tensors: dict[str, torch.Tensor] = {
+        **dict(step.named_parameters(remove_duplicate=False)),
+        **dict(step.named_buffers(remove_duplicate=False)),
+    }
+    names = package.get_constant_fqns()
+    if missing := [name for name in names if name not in tensors]:
+        raise RuntimeError(f"{file} asks for {missing[0]}, which the model doesn't have")
+    package.load_constants(
+        {name: tensors[name].detach() for name in names}, check_full_update=True, user_managed=True
+    )
+    return package
+
+
+def _example(device: torch.device) -> tuple[torch.Tensor, ...]:
+    places = torch.arange(5, device=device)
+    return places, torch.zeros_like(places), places.clone(), places[:3].clone()
+
+
+def _shapes() -> tuple[dict[int, Any], ...]:
+    tokens = torch.export.Dim("tokens", min=SMALLEST_BATCH, max=MAX_TOKENS)
+    rows = torch.export.Dim("rows", min=SMALLEST_BATCH, max=MAX_TOKENS)
+    return {0: tokens}, {0: tokens}, {0: tokens}, {0: rows}
+
+
+def _key(model: Any) -> str:
+    config = {k: v for k, v in model.config.to_dict().items() if k not in NAMES}
+    tensors = {
+        name: (str(tensor.dtype), str(tensor.device), list(tensor.shape))
+        for name, tensor in model.state_dict().items()
+    }
+    parts = [
+        json.dumps(config, sort_keys=True, default=str),
+        json.dumps(tensors, sort_keys=True),
+        torch.__version__,
+        transformers.__version__,
+        torch.backends.cpu.get_cpu_capability(),
+        _processor_flags(),
+        *_sources(),
+    ]
+    return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _processor_flags() -> str:
+    """What the compiler makes use of: code for one processor does not run on every other."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line for line in lines if line.startswith(("flags", "Features"))), "")
+
+
+def _sources() -> Iterator[str]:
+    """The code that is compiled, as far as it is ours."""
+    for path in sorted(Path(__file__).parent.glob("*.py")):
+        yield path.read_text()
+
+
+@contextmanager
+def _unpacked_files_removed() -> Iterator[None]:
+    """Remove the copy of the code that is loaded: it stays mapped, and would outlive us."""
+    before = _mapped_files()
+    yield
+    for file in _mapped_files() - before:
+        folder = next((parent for parent in file.parents if parent.parent == Path("/tmp")), None)  # noqa: S108
+        if folder is not None:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _mapped_files() -> set[Path]:
+    lines = Path("/proc/self/maps").read_text().splitlines()
+    return {Path(line.split(maxsplit=5)[5]) for line in lines if line.endswith(".so")}

@@ -1,0 +1,40 @@
+"""A loaded model made ready for slots: the same for the engine and for what compiles its step."""
+
+from typing import Any
+
+import torch
+from msgspec import Struct
+
+from serve_daemon.engine.compiled import caches
+from serve_daemon.engine.compiled.layers import Layer, layers_of
+from serve_daemon.engine.compiled.step import Step
+from serve_daemon.engine.kernels import build
+from serve_daemon.engine.loader import Loaded
+
+
+class Prepared(Struct, frozen=True):
+    """A step without caches yet, and the layers that they belong to."""
+
+    step: Any  # Step
+    layers: list[Layer]
+    dtype: torch.dtype
+
+    @property
+    def bytes_per_token(self) -> int:
+        return caches.bytes_per_token(self.layers, self.dtype)
+
+    def attach(self, slots: int, length: int) -> None:
+        """Give each layer room for `slots` sequences of `length` tokens."""
+        like = torch.empty(0, dtype=self.dtype, device=self.step.model.device)
+        caches.attach(self.layers, slots, length, like)
+
+
+def prepare(loaded: Loaded) -> Prepared:
+    """Take over the model of `loaded`.
+
+    Raises `EngineError` for a model that slots can't drive.
+    """
+    build.load(loaded.cache)
+    model = loaded.model.requires_grad_(False)
+    layers = layers_of(model)
+    return Prepared(Step(model), layers, model.dtype)
