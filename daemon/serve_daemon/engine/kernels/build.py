@@ -54,6 +54,11 @@ def load(cache: Path) -> bool:
     return _load(library)
 
 
+def loaded() -> frozenset[Path]:
+    """The library in use, if one is."""
+    return frozenset(_loaded)
+
+
 def build(compiler: str, directory: Path) -> Path:
     """The library in `directory`, compiled unless it is there; it appears whole or not at all."""
     library = directory / f"{key(compiler)}.so"

@@ -99,7 +99,7 @@ struct Item {
   int64_t rows;
 
   int64_t length() const { return pieces.end - pieces.begin; }
-  Place place(int64_t piece) const { return {run, head, piece * PIECE}; }
+  Place place(int64_t piece) const { return {run, head, piece}; }
 };
 
 void attend_whole(const Problem& problem, const Attention& attention, std::vector<Item>& items) {

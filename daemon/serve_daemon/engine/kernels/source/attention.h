@@ -35,10 +35,31 @@ struct Run {
   int64_t end() const { return position + count; }
 };
 
-// The keys from the position `first` of a slot on, for one key head.
+// A piece of the context of a run, for one key head.
 struct Place {
   const Run* run;
-  int64_t head, first;
+  int64_t head, piece;
+
+  int64_t base() const { return piece * PIECE; }
+  int64_t held() const { return run->end() - base() < PIECE ? run->end() - base() : PIECE; }
+  // The row of the caches, seen as [S * K * L, D], that it begins with.
+  int64_t row(const Problem& problem) const {
+    return (run->slot * problem.key_heads + head) * problem.length + base();
+  }
+};
+
+// What is worked on next; it is asked of memory in small portions, while something else is worked
+// on: a core has few requests to memory under way, and they must not all wait at once.
+struct Ahead {
+  const char* keys;
+  const char* values;
+  int64_t bytes;
+
+  static Ahead of(const Problem& problem, const Place& place, int64_t element_bytes) {
+    const int64_t row_bytes = problem.size * element_bytes, at = place.row(problem) * row_bytes;
+    return {(const char*)problem.key_cache + at, (const char*)problem.value_cache + at,
+            place.held() * row_bytes};
+  }
 };
 
 // The running softmax of the rows of a run for one key head: base-2 maxima and sums [rows], and the
