@@ -3,6 +3,7 @@
 import torch
 from torch import Tensor
 
+PANEL = 32  # outputs that lie together in a packed weight
 TOKENS_AT_ONCE = 16  # whose whole slots are copied at once
 
 
@@ -69,3 +70,27 @@ def _hidden(positions: Tensor, length: int, window: int) -> Tensor:
     if window > 0:
         hidden |= every <= own - window
     return hidden[:, None, None]
+
+
+def pack_bf16_weight(weight: Tensor) -> Tensor:
+    """`weight` [out, in] as [out / 32, in / 2, 32, 2], padded by zeros: what bf16_linear reads."""
+    outputs, inputs = weight.shape
+    padded = torch.nn.functional.pad(weight, (0, inputs % 2, 0, -outputs % PANEL))
+    panels = padded.reshape(-1, PANEL, padded.shape[1] // 2, 2)
+    return panels.transpose(1, 2).contiguous()
+
+
+def unpack_bf16_weight(packed: Tensor, outputs: int, inputs: int) -> Tensor:
+    """The weight [outputs, inputs] that `packed` was made of."""
+    return packed.transpose(1, 2).flatten(2).flatten(0, 1)[:outputs, :inputs]
+
+
+def bf16_linear(
+    input: Tensor,  # noqa: A002 - the schema's
+    packed_weight: Tensor,
+    bias: Tensor | None,
+    out_features: int,
+) -> Tensor:
+    """A linear layer over what `pack_bf16_weight` packed: [..., in] to [..., out_features]."""
+    weight = unpack_bf16_weight(packed_weight, out_features, input.shape[-1])
+    return torch.nn.functional.linear(input, weight, bias)

@@ -1,17 +1,13 @@
 // serve_daemon::slot_attention: keys and values are stored, runs found, work shared out.
 
 #include "attention.h"
+#include "threads.h"
 
 #include <algorithm>
 #include <atomic>
-#include <cstdlib>
-#include <memory>
-#include <new>
-#include <optional>
 #include <vector>
 
 #include <torch/csrc/stable/library.h>
-#include <torch/csrc/stable/ops.h>
 #include <torch/csrc/stable/tensor.h>
 #include <torch/headeronly/core/ScalarType.h>
 
@@ -22,32 +18,6 @@ namespace serve {
 namespace {
 
 constexpr int64_t STORED_AT_ONCE = 16; // tokens for which it is worth waking a thread
-
-// Memory that a thread keeps from call to call.
-class Memory {
- public:
-  ~Memory() { std::free(memory_); }
-
-  char* at_least(int64_t bytes) {
-    if (bytes > size_) {
-      std::free(memory_);
-      size_ = (bytes + 4095) / 4096 * 4096;
-      memory_ = (char*)std::aligned_alloc(64, size_);
-      if (!memory_) throw std::bad_alloc();
-    }
-    return memory_;
-  }
-
- private:
-  char* memory_ = nullptr;
-  int64_t size_ = 0;
-};
-
-// `work(begin, end)` is called for parts of 0..count by torch's threads.
-template <class Work>
-void in_parallel(int64_t count, int64_t grain, const Work& work) {
-  if (count > 0) torch::stable::parallel_for(0, count, grain, work);
-}
 
 // `work(index, next)` for each of 0..count; a thread that has done its share takes what is left.
 // `next` is the index that the thread will be given after this one, or the same one.
