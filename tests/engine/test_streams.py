@@ -161,7 +161,9 @@ async def test_a_shared_prefix_is_computed_once(gateway: Gateway) -> None:
     first = await gateway.submit(prompt, 10).done()
     second = await gateway.submit(prompt, 10).done()
     assert [output.cached_tokens for output in first.outputs] == [0] * 10
-    assert [output.cached_tokens for output in second.outputs] == [96] + [0] * 9
+    shared, *later = [output.cached_tokens for output in second.outputs]
+    assert 96 <= shared < len(prompt)  # engines that keep pages share whole ones
+    assert later == [0] * 9
     assert second.tokens == first.tokens
 
 

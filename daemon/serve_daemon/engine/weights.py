@@ -67,8 +67,11 @@ def dtype_of(spec: EngineSpec, checkpoint: str, device: str) -> str:
 
 
 def _attention(spec: EngineSpec) -> dict[str, str]:
+    """What is left open is SDPA, or eager for the architectures that know nothing else."""
     name = spec.attn_implementation
-    return {"attn_implementation": "sdpa" if name == "auto" else name}
+    if name == "auto" or spec.engine == "compiled":  # which puts its own in its place
+        return {}
+    return {"attn_implementation": name}
 
 
 def _named(dtype: object) -> str:

@@ -6,9 +6,9 @@ on which prompts are cheap gives them much at once.
 """
 
 PATIENCE = 2.0  # usual steps that a stream's next token may come later
-UNKNOWN_TOKENS = 32  # while nothing is known of this machine
-SMALLEST_TOKENS = 8
+SMALLEST_TOKENS = 32  # also while nothing is known of this machine
 MEMORY = 0.8  # share of what was known that stays with each new step
+RISE = 1.1  # a step that others disturbed must not make prompts look dear for long
 
 
 class Budget:
@@ -25,19 +25,17 @@ class Budget:
         if not num_decoding:
             return room
         if not (self._usual_seconds and self._prompt_token_seconds):
-            return min(room, UNKNOWN_TOKENS)
+            return min(room, SMALLEST_TOKENS)
         affordable = int(PATIENCE * self._usual_seconds / self._prompt_token_seconds)
         return min(room, max(affordable, SMALLEST_TOKENS))
 
     def add_step(self, seconds: float, num_decoding: int, num_prompt: int) -> None:
         """Take in a step that took `seconds`."""
         if not num_prompt:
-            self._usual_seconds = _blend(self._usual_seconds, seconds)
-        elif num_decoding or num_prompt >= UNKNOWN_TOKENS:
+            known = self._usual_seconds
+            self._usual_seconds = known * MEMORY + seconds * (1 - MEMORY) if known else seconds
+        elif num_prompt >= SMALLEST_TOKENS:
             usual = self._usual_seconds if num_decoding else 0.0
             cost = max(seconds - usual, 0.0) / num_prompt
-            self._prompt_token_seconds = _blend(self._prompt_token_seconds, cost)
-
-
-def _blend(known: float, new: float) -> float:
-    return known * MEMORY + new * (1 - MEMORY) if known else new
+            known = self._prompt_token_seconds
+            self._prompt_token_seconds = min(known * RISE, cost) if known else cost

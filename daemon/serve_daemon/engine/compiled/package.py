@@ -6,6 +6,7 @@ the code depends on, so a file that is there fits.
 """
 
 import hashlib
+import inspect
 import json
 import shutil
 from collections.abc import Iterator
@@ -16,8 +17,10 @@ from typing import Any
 import torch
 import transformers
 
+from serve_daemon.engine.compiled import attention, step
 from serve_daemon.engine.compiled.sequences import SMALLEST_BATCH
 from serve_daemon.engine.compiled.step import Forward, Step
+from serve_daemon.engine.kernels import operators
 
 SUFFIX = ".pt2"
 MAX_TOKENS = 8192  # of one step; what is compiled holds up to there
@@ -35,10 +38,10 @@ def file_for(model: Any, cache: Path) -> Path:
     return cache / "compiled" / f"{type(model).__name__}-{_key(model)}{SUFFIX}"
 
 
-def build(step: Step, target: Path) -> None:
-    """Compile `step` into `target`, which appears whole or not at all."""
+def build(module: Step, target: Path) -> None:
+    """Compile `module` into `target`, which appears whole or not at all."""
     program = torch.export.export(
-        step, _example(step.model.device), dynamic_shapes=_shapes(), strict=False
+        module, _example(module.model.device), dynamic_shapes=_shapes(), strict=False
     )
     partial = target.with_name(f"{target.stem}.partial{SUFFIX}")
     torch._inductor.aoti_compile_and_package(  # noqa: SLF001 - documented under this name
@@ -47,24 +50,29 @@ def build(step: Step, target: Path) -> None:
     partial.rename(target)
 
 
-def load(file: Path, step: Step) -> Forward:
-    """What computes as `step` does, with its weights and caches, by the code in `file`.
+def load(file: Path, module: Step) -> Forward:
+    """What computes as `module` does, with its weights and caches, by the code in `file`.
 
     Raises `RuntimeError` where the file does not fit.
     """
+    # What torch._inductor.aoti_load_package wraps; its import takes a second, its call parses JSON.
     with _unpacked_files_removed():
-        package = torch._inductor.aoti_load_package(str(file))  # noqa: SLF001 - as above
+        runner = torch._C._aoti.AOTIModelPackageLoader(str(file), "model", True, 1, -1)  # noqa: SLF001
     tensors: dict[str, torch.Tensor] = {
-        **dict(step.named_parameters(remove_duplicate=False)),
-        **dict(step.named_buffers(remove_duplicate=False)),
+        **dict(module.named_parameters(remove_duplicate=False)),
+        **dict(module.named_buffers(remove_duplicate=False)),
     }
-    names = package.get_constant_fqns()
+    names = runner.get_constant_fqns()
     if missing := [name for name in names if name not in tensors]:
         raise RuntimeError(f"{file} asks for {missing[0]}, which the model doesn't have")
-    package.load_constants(
-        {name: tensors[name].detach() for name in names}, check_full_update=True, user_managed=True
-    )
-    return package
+    constants = {name: tensors[name].detach() for name in names}
+    runner.load_constants(constants, False, True, True)  # all of them, kept where they are
+
+    def forward(*places: torch.Tensor) -> torch.Tensor:
+        logits: torch.Tensor = runner.boxed_run(list(places))[0]
+        return logits
+
+    return forward
 
 
 def _example(device: torch.device) -> tuple[torch.Tensor, ...]:
@@ -106,9 +114,9 @@ def _processor_flags() -> str:
 
 
 def _sources() -> Iterator[str]:
-    """The code that is compiled, as far as it is ours."""
-    for path in sorted(Path(__file__).parent.glob("*.py")):
-        yield path.read_text()
+    """The code that is compiled, or that it calls, as far as it is ours."""
+    for module in (attention, step, operators):
+        yield inspect.getsource(module)
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from serve_daemon.engine.compiled import caches
 from serve_daemon.engine.compiled.layers import Layer, layers_of
 from serve_daemon.engine.compiled.step import Step
 from serve_daemon.engine.kernels import build
+from serve_daemon.engine.kernels.linear import pack_linears
 from serve_daemon.engine.loader import Loaded
 
 
@@ -37,4 +38,5 @@ def prepare(loaded: Loaded) -> Prepared:
     build.load(loaded.cache)
     model = loaded.model.requires_grad_(False)
     layers = layers_of(model)
+    pack_linears(model)
     return Prepared(Step(model), layers, model.dtype)

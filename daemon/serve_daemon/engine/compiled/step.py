@@ -8,7 +8,7 @@ import torch
 from serve_daemon.engine.compiled.sequences import Batch
 
 # (tokens [T], slots [T], positions [T], wanted [R]) to logits [R, V]
-Forward = Callable[[torch.Tensor, torch.Tensor, torch.Tensor, torch.Tensor], torch.Tensor]
+Forward = Callable[..., torch.Tensor]
 
 
 class Step(torch.nn.Module):

@@ -1,0 +1,75 @@
+"""The step compiled ahead of time computes what the uncompiled one does, in the same memory."""
+
+import queue
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from engine.models import TINY_LLAMA, write_config
+from serve_daemon.engine.compiled.sequences import Batch
+from serve_daemon.wire.messages import EngineSpec
+
+pytestmark = pytest.mark.model
+
+PROMPT = list(range(20, 60))
+
+
+def prompt_batch(slot: int) -> Batch:
+    length = len(PROMPT)
+    return Batch(
+        np.array(PROMPT), np.full(length, slot), np.arange(length), np.array([length - 1, 0])
+    )
+
+
+def next_batch(slots: list[int]) -> Batch:
+    count = len(slots)
+    places = np.full(count, len(PROMPT))
+    return Batch(np.full(count, 7), np.array(slots), places, np.arange(count))
+
+
+def test_a_package_stands_in_for_the_step(tmp_path: Path) -> None:
+    """For any number of tokens and any caches; what either stores the other reads."""
+    import torch
+
+    from serve_daemon.engine import loader
+    from serve_daemon.engine.compiled import package
+    from serve_daemon.engine.compiled.build import Order
+    from serve_daemon.engine.compiled.builder import build_in_background
+    from serve_daemon.engine.compiled.prepare import prepare
+    from serve_daemon.engine.compiled.step import compute
+
+    folder = write_config(tmp_path / "model")
+    spec = EngineSpec(model="tiny", source=str(folder), engine="compiled", load_format="dummy")
+    loaded = loader.load(spec, folder, tmp_path / "cache", lambda *_: None)
+    prepared = prepare(loaded)
+    prepared.attach(4, 128)
+    file = package.file_for(loaded.model, loaded.cache)
+    built: queue.Queue[Path] = queue.Queue()
+    build_in_background(Order(spec, str(folder), str(loaded.cache), str(file)), built.put)
+    compiled = package.load(built.get(timeout=240), prepared.step)
+    assert {path.suffix for path in file.parent.iterdir()} == {".pt2", ".lock"}
+    with torch.inference_mode():
+        first = compute(compiled, prompt_batch(1), "cpu")
+        torch.testing.assert_close(first, compute(prepared.step, prompt_batch(2), "cpu"))
+        for slots in ([1, 2], [2, 1, -1]):
+            torch.testing.assert_close(
+                compute(compiled, next_batch(slots), "cpu")[:2],
+                compute(prepared.step, next_batch(slots), "cpu")[:2],
+            )
+
+
+def test_a_package_is_kept_for_what_it_was_made_of(tmp_path: Path) -> None:
+    """Another shape or type is another file; other weights are not."""
+    import torch
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    from serve_daemon.engine.compiled import package
+
+    def file_of(dtype: torch.dtype = torch.float32, **changes: int) -> Path:
+        model = LlamaForCausalLM(LlamaConfig(**(TINY_LLAMA | changes)))
+        return package.file_for(model.to(dtype), tmp_path)
+
+    files = [file_of(), file_of(torch.bfloat16), file_of(num_hidden_layers=1)]
+    assert len(set(files)) == 3
+    assert file_of() == files[0]
