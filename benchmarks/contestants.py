@@ -4,7 +4,7 @@ import shlex
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,7 +12,9 @@ from processes import SOURCE, weights
 
 CONTEXT_TOKENS = 1024
 MODEL = "smollm2"
+ENGINES = ("continuous", "compiled")
 LAUNCHER = Path(__file__).with_name("transformers_serve.py")
+IN_PROCESS = Path(__file__).with_name("in_process.py")
 # Its continuous batching takes more memory than a small machine has unless it is told how much.
 BATCHING = ("--continuous-batching", "--cb-num-blocks", "256", "--cb-max-batch-tokens", "256")
 
@@ -27,34 +29,62 @@ class Contestant:
     max_streams: int
     about: str
     environment: dict[str, str] = field(default_factory=dict)
-    keeps_a_cache: bool = False
+    cache: Path | None = None  # what its first start leaves for the later ones
+    builds_a_package: bool = False  # beside serving, at its first start
 
 
-def daemon(engine: str, directory: Path) -> Contestant:
+@dataclass(frozen=True, slots=True)
+class InProcess:
+    """An engine of the daemon without HTTP, and the daemon's cache that it starts from."""
+
+    name: str
+    engine: str
+    server: str  # the contestant that serves the same engine
+    cache: Path
+    about: str
+
+    def command(self, arguments: Sequence[str]) -> list[str]:
+        what = ["--engine", self.engine, "--cache", str(self.cache), "--json"]
+        return [sys.executable, str(IN_PROCESS), *what, *arguments]
+
+
+def daemon(engine: str, directory: Path, source: str = SOURCE, more: str = "") -> Contestant:
     """This project's, with one engine and everything else at its defaults."""
-    settings = f'engine = "{engine}", dtype = "bfloat16"'
+    settings = f'engine = "{engine}", dtype = "bfloat16"{more}'
 
     def command(port: int) -> list[str]:
         file = directory / "serve.toml"
         file.write_text(
-            f'[server]\nlisten = ["127.0.0.1:{port}"]\n[models.{MODEL}]\nsource = "{SOURCE}"\n'
+            f'[server]\nlisten = ["127.0.0.1:{port}"]\n[models.{MODEL}]\nsource = "{source}"\n'
             + settings.replace(", ", "\n")
             + "\n"
         )
         return [str(Path(sys.executable).with_name("serve-daemon")), "--config", str(file)]
 
-    environment = {
-        "XDG_RUNTIME_DIR": str(directory / "run"),
-        "XDG_CACHE_HOME": str(directory / "cache"),
-    }
-    name = f"serve-daemon {engine}"
-    return Contestant(name, command, MODEL, sys.maxsize, settings, environment, True)
+    cache = directory / "cache"
+    environment = {"XDG_RUNTIME_DIR": str(directory / "run"), "CACHE_DIRECTORY": str(cache)}
+    return Contestant(
+        f"serve-daemon {engine}",
+        command,
+        MODEL,
+        sys.maxsize,
+        settings,
+        environment,
+        cache,
+        engine == "compiled",
+    )
 
 
 def transformers_serve(python: str, flags: tuple[str, ...], max_streams: int) -> Contestant:
     """Transformers' own server, in the environment that `python` belongs to."""
     path = weights()
-    model = f"{path.parent}:{path.name}"
+    return transformers_serve_of(f"{path.parent}:{path.name}", python, flags, max_streams)
+
+
+def transformers_serve_of(
+    model: str, python: str, flags: tuple[str, ...], max_streams: int
+) -> Contestant:
+    """The same with any model that it can load."""
     flags = ("--dtype", "bfloat16", *flags)
 
     def command(port: int) -> list[str]:
@@ -78,20 +108,32 @@ def llama_server(program: str, num_threads: int) -> Contestant:
     return Contestant("llama-server", command, MODEL, 32, f"{shlex.join(flags)} (Q4_1)")
 
 
-def everyone(
-    engines: list[str], python: str, directory: Path, num_threads: int
-) -> list[Contestant]:
-    """The daemon with each engine, then its peers, the one that batches first."""
-    ours = [daemon(engine, directory / engine) for engine in engines]
+def daemons(engines: Sequence[str], directory: Path) -> list[Contestant]:
+    """The daemon with each engine, each with directories of its own."""
     for engine in engines:
         (directory / engine).mkdir()
-    peers = [
+    return [daemon(engine, directory / engine) for engine in engines]
+
+
+def in_process(servers: Sequence[Contestant]) -> list[InProcess]:
+    """The engines of `servers`, which are daemons, without them."""
+    return [
+        InProcess(f"{engine} in process", engine, each.name, each.cache, each.about)
+        for each in servers
+        if each.cache is not None
+        for engine in [each.name.split()[-1]]
+    ]
+
+
+def peers(python: str, num_threads: int) -> list[Contestant]:
+    """Those that the daemon is compared with, the one that batches first."""
+    program = shutil.which("llama-server")
+    return [
         transformers_serve(python, BATCHING, sys.maxsize),
         transformers_serve(python, (), 1),
         transformers_serve(python, ("--compile",), 1),
+        *([llama_server(program, num_threads)] if program else []),
     ]
-    program = shutil.which("llama-server")
-    return [*ours, *peers, *([llama_server(program, num_threads)] if program else [])]
 
 
 def versions(python: str) -> str:

@@ -38,14 +38,18 @@ def weights() -> Path:
 
 
 @contextmanager
-def running(command: list[str], environment: dict[str, str]) -> Iterator[subprocess.Popen[bytes]]:
-    process = subprocess.Popen(
-        command,
-        env=os.environ | environment,
-        start_new_session=True,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-    )
+def running(
+    command: list[str], environment: dict[str, str], log: Path = Path(os.devnull)
+) -> Iterator[subprocess.Popen[bytes]]:
+    """The program, until the block ends; what it writes goes to `log`."""
+    with log.open("wb") as file:
+        process = subprocess.Popen(
+            command,
+            env=os.environ | environment,
+            start_new_session=True,
+            stdout=file,
+            stderr=subprocess.STDOUT,
+        )
     try:
         yield process
     finally:
@@ -57,14 +61,39 @@ def running(command: list[str], environment: dict[str, str]) -> Iterator[subproc
             process.wait()
 
 
-def memory_bytes(pid: int) -> int:
-    """The memory of a process and all below it; what several share is counted once."""
+@dataclass(frozen=True, slots=True)
+class Memory:
+    """Of a process and all below it."""
+
+    num_processes: int
+    total_bytes: int
+    is_shared_once: bool  # else what several processes share is counted for each of them
+
+    @property
+    def kind(self) -> str:
+        return "PSS" if self.is_shared_once else "RSS"
+
+
+def memory_of(pid: int) -> Memory:
+    """Proportional set sizes, in which shared pages count once; resident where those are secret."""
     top = psutil.Process(pid)
-    total = 0
+    proportional: list[int | None] = []
+    resident: list[int] = []
     for process in [top, *top.children(recursive=True)]:
         with suppress(psutil.NoSuchProcess):
-            total += process.memory_full_info().pss
-    return total
+            size = process.memory_info().rss
+            proportional.append(_proportional_bytes(process))
+            resident.append(size)
+    known = [each for each in proportional if each is not None]
+    is_shared_once = len(known) == len(resident)
+    return Memory(len(resident), sum(known if is_shared_once else resident), is_shared_once)
+
+
+def _proportional_bytes(process: psutil.Process) -> int | None:
+    try:
+        return int(process.memory_full_info().pss)
+    except psutil.AccessDenied:
+        return None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,28 +1,42 @@
-"""One server's turn in a round: start it, ask it everything, weigh it, stop it."""
+"""One contestant's turn in a round: start it, ask it everything, weigh it, stop it."""
 
 import asyncio
+import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import islice
+from typing import TypeVar
 
+import msgspec
 import psutil
 
 import figures
 from clients import Target, ask, closed_loop, open_loop
-from contestants import Contestant
+from contestants import Contestant, InProcess
 from figures import Figure, Measured
+from in_process import measured_from
 from processes import (
     ServerError,
     free_port,
-    memory_bytes,
+    memory_of,
     others_share,
     running,
     seconds_to_first_answer,
     used_seconds,
 )
-from workload import NEW_TOKENS, long_prompts, poisson_arrivals, prompts
+from workload import (
+    NEW_TOKENS,
+    NUM_LONG_PROMPTS,
+    label,
+    long_prompts,
+    num_requests,
+    poisson_arrivals,
+    prompts,
+)
 
-NUM_LONG_PROMPTS = 4
+EXCERPT_CHARACTERS = 200
+Anyone = TypeVar("Anyone")
+
 # A machine at rest says how far the figures can be believed.
 WATCH_SECONDS = 1.0
 
@@ -48,26 +62,60 @@ class Turn:
     others_busy_percent: float = 0.0
 
 
-def take(contestant: Contestant, plan: Plan) -> Turn:
-    """Raises nothing that the server is to blame for."""
+def take(contestant: Contestant | InProcess, plan: Plan) -> Turn:
+    """Raises nothing that the contestant is to blame for."""
     turn = Turn(others_busy_percent=psutil.cpu_percent(WATCH_SECONDS))
+    match contestant:
+        case Contestant():
+            _take_over_http(contestant, plan, turn)
+        case InProcess():
+            _take_in_process(contestant, plan, turn)
+    return turn
+
+
+def _take_in_process(contestant: InProcess, plan: Plan, turn: Turn) -> None:
+    arguments = ["--streams", *map(str, plan.streams), "--seed", str(plan.seed)]
+    arguments += ["--requests", str(plan.requests_per_stream)]
+    limit = plan.give_up_seconds * (len(plan.streams) + 2)
+    try:
+        ran = subprocess.run(
+            contestant.command(arguments), capture_output=True, check=True, timeout=limit
+        )
+        turn.measured |= measured_from(ran.stdout)
+    except subprocess.CalledProcessError as error:
+        last = error.stderr.decode(errors="replace").strip().rpartition("\n")[2]
+        turn.failure = f"ended with status {error.returncode}: {last[:EXCERPT_CHARACTERS]}"
+    except subprocess.TimeoutExpired:
+        turn.failure = f"not done within {limit:.0f} s"
+    except msgspec.DecodeError as error:
+        turn.failure = f"printed no figures: {error}"
+
+
+def _take_over_http(contestant: Contestant, plan: Plan, turn: Turn) -> None:
     port = free_port()
     try:
         with running(contestant.command(port), contestant.environment) as process:
             ready = seconds_to_first_answer(process, port, contestant.model, plan.give_up_seconds)
-            turn.measured[Figure("exec to the first answer", "s")] = ready
+            turn.measured[Figure("exec to the first answer, caches warm", "s")] = ready
             target = Target(port, contestant.model, plan.give_up_seconds)
             before = used_seconds(process.pid)
             asyncio.run(_measure(target, contestant, plan, turn.measured))
             share = others_share(before, used_seconds(process.pid))
             turn.measured[Figure("used by others meanwhile", "% of the cores", None)] = share * 100
-            memory = memory_bytes(process.pid) / 1e6
-            turn.measured[Figure("memory of all processes, after the work", "MB")] = memory
+            turn.measured |= _memory(process.pid)
     except ServerError as failure:
         turn.failure = str(failure)
     except psutil.NoSuchProcess:
         turn.failure = "ended after its last reply"
-    return turn
+
+
+def _memory(pid: int) -> Measured:
+    memory = memory_of(pid)
+    return {
+        Figure(f"memory of all processes, after the work, {memory.kind}", "MB"): memory.total_bytes
+        / 1e6,
+        Figure("processes, after the work", "processes", None): float(memory.num_processes),
+    }
 
 
 def start_seconds(contestant: Contestant, give_up_seconds: float) -> float:
@@ -82,26 +130,21 @@ async def _measure(target: Target, contestant: Contestant, plan: Plan, measured:
     await ask(target, next(questions), NEW_TOKENS)  # nothing is measured while things warm up
     for num_streams in plan.streams:
         if num_streams <= contestant.max_streams:
-            streams = [
-                list(islice(questions, plan.requests_per_stream)) for _ in range(num_streams)
-            ]
+            number = num_requests(num_streams, plan.requests_per_stream)
+            streams = [list(islice(questions, number)) for _ in range(num_streams)]
             replies = await closed_loop(target, streams, NEW_TOKENS)
-            measured |= figures.of_load(_streams(num_streams), replies, NEW_TOKENS)
+            measured |= figures.of_load(label(num_streams), replies, NEW_TOKENS)
     longs = list(islice(long_prompts(plan.seed), NUM_LONG_PROMPTS))
     measured |= figures.of_prompts(await closed_loop(target, [longs], 1))
     if plan.num_arrivals and contestant.max_streams > 1:
         seconds = poisson_arrivals(plan.rate_per_second, plan.num_arrivals, plan.seed)
         arrivals = list(zip(seconds, questions, strict=False))
         replies = await open_loop(target, arrivals, NEW_TOKENS)
-        label = f"Poisson, {plan.rate_per_second:g} requests/s"
-        measured |= figures.of_load(label, replies, NEW_TOKENS)
+        poisson = f"Poisson, {plan.rate_per_second:g} requests/s"
+        measured |= figures.of_load(poisson, replies, NEW_TOKENS)
 
 
-def _streams(number: int) -> str:
-    return f"{number} stream{'s' * (number > 1)}"
-
-
-def order(contestants: Sequence[Contestant], number: int) -> list[Contestant]:
+def order(contestants: Sequence[Anyone], number: int) -> list[Anyone]:
     """Everyone, another one first each round: what changes over time favours nobody."""
     first = number % len(contestants)
     return [*contestants[first:], *contestants[:first]]

@@ -6,6 +6,8 @@ from itertools import count
 
 NEW_TOKENS = 64
 LONG_PROMPT_TOKENS = 512
+NUM_LONG_PROMPTS = 4
+LEAST_REQUESTS = 4  # of all streams of a load together: fewer say little
 # What the chat template of the model adds to a message, and this module's own sentence.
 TEMPLATE_TOKENS = 48
 
@@ -70,11 +72,21 @@ def prompts(seed: int) -> Iterator[str]:
         yield f"Story {seed}-{number}: tell a long story about a {place}, with the {word} in it."
 
 
-def long_prompts(seed: int) -> Iterator[str]:
-    """Questions of about `LONG_PROMPT_TOKENS`, each different from its first word on."""
+def num_requests(num_streams: int, at_least: int) -> int:
+    """How many requests each of so many streams asks, one after the other."""
+    return max(at_least, -(-LEAST_REQUESTS // num_streams))
+
+
+def label(num_streams: int) -> str:
+    """What the figures of a load of so many streams begin with."""
+    return f"{num_streams} stream{'s' * (num_streams > 1)}"
+
+
+def long_prompts(seed: int, num_tokens: int = LONG_PROMPT_TOKENS) -> Iterator[str]:
+    """Questions of about `num_tokens`, each different from its first word on."""
     draw = random.Random(seed)  # noqa: S311 (nothing is secret here)
     while True:
-        words = draw.choices(WORDS, k=LONG_PROMPT_TOKENS - TEMPLATE_TOKENS)
+        words = draw.choices(WORDS, k=num_tokens - TEMPLATE_TOKENS)
         yield f"{' '.join(words)}. Which of these words is the longest?"
 
 

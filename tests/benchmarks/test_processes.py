@@ -1,10 +1,13 @@
 """What is known of the processes of a benchmark: their memory, their time, that of others."""
 
 import os
+import subprocess
+import sys
 
+import psutil
 import pytest
 
-from processes import Used, memory_bytes, others_share, used_seconds
+from processes import Used, memory_of, others_share, used_seconds
 
 
 def test_others_have_what_is_neither_the_servers_nor_idle() -> None:
@@ -18,9 +21,38 @@ def test_clocks_that_disagree_give_no_negative_share() -> None:
     assert others_share(Used(0.0, 0.0, 0.0), Used(2.0, 1.0, 1.01)) == 0.0
 
 
-def test_time_and_memory_are_those_of_a_running_process() -> None:
+def test_time_is_that_of_a_running_process() -> None:
     """Here of this one."""
     used = used_seconds(os.getpid())
     assert used.all_seconds > used.busy_seconds > 0
     assert used.own_seconds > 0
-    assert memory_bytes(os.getpid()) > 1_000_000
+
+
+def test_memory_is_that_of_a_process_and_all_below_it() -> None:
+    """A daemon's is its gateway's and its engine's too."""
+    alone = memory_of(os.getpid())
+    holding = "import sys; held = bytearray(b'x') * 50_000_000; print(1, flush=True); input()"
+    with subprocess.Popen(
+        [sys.executable, "-c", holding], stdin=subprocess.PIPE, stdout=subprocess.PIPE
+    ) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
+        both = memory_of(os.getpid())
+        child.communicate(b"\n")
+    assert both.num_processes == alone.num_processes + 1
+    assert both.total_bytes > alone.total_bytes + 50_000_000
+
+
+def test_memory_that_can_not_be_shared_out_is_told_as_such(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Resident sizes count what is shared for each process, and must not pass for the others."""
+
+    def denied(process: psutil.Process) -> None:
+        raise psutil.AccessDenied(process.pid)
+
+    assert memory_of(os.getpid()).kind == "PSS"
+    monkeypatch.setattr(psutil.Process, "memory_full_info", denied)
+    found = memory_of(os.getpid())
+    assert found.kind == "RSS"
+    assert found.total_bytes > 1_000_000

@@ -14,16 +14,29 @@ ROUNDS = {
 }
 
 
-def test_a_row_has_what_was_measured_and_the_ratio() -> None:
-    """Only of rounds in which both answered; a single one has no spread."""
-    rows = report.table(ROUNDS, "ours").splitlines()
-    assert rows[0] == "|  | ours | theirs | ours vs. theirs |"
-    assert rows[2] == "| 1 stream: throughput (tokens/s) | 42 (40…44) | 11 | 4 x |"
+def test_a_row_has_what_was_measured() -> None:
+    """With its spread; a single round has none, and what was not measured is never a zero."""
+    rows = report.table(ROUNDS).splitlines()
+    assert rows[0] == "|  | ours | theirs |"
+    assert rows[2] == "| 1 stream: throughput (tokens/s) | 42 (40…44) | 11 |"
+    assert rows[3] == "| 1 stream: first token, p50 (ms) | 11 (10…12) | - |"
 
 
-def test_what_was_not_measured_is_a_dash() -> None:
-    """Never a zero."""
-    assert report.table(ROUNDS, "ours").splitlines()[3].endswith("| 11 (10…12) | - | - |")
+def test_a_ratio_is_taken_where_both_answered() -> None:
+    """Round by round; a figure that no peer has gets no row."""
+    assert report.ratios(ROUNDS, "ours", ["theirs"]).splitlines()[2:] == [
+        "| 1 stream: throughput | 4 x |"
+    ]
+
+
+def test_a_share_is_of_the_same_round() -> None:
+    """Of throughput alone: a part of a delay means nothing."""
+    inside = {"within": [{SPEED: 80.0, DELAY: 1.0}, {SPEED: 55.0, DELAY: 1.0}]}
+    rows = report.shares(ROUNDS | inside, [("ours", "within")]).splitlines()
+    assert rows[0] == "|  | ours | within | ours / within |"
+    assert rows[2:] == [
+        "| 1 stream: throughput (tokens/s) | 42 (40…44) | 67.5 (55…80) | 65 % (50…80) |"
+    ]
 
 
 def test_failures_are_told_with_their_round() -> None:

@@ -5,8 +5,10 @@ from pathlib import Path
 
 import pytest
 
+import contestants
 import turns
-from contestants import Contestant, daemon
+from contestants import Contestant, InProcess, daemon
+from figures import Figure
 from serve_daemon.config.load import Sources, load
 from turns import Plan, order, take
 
@@ -36,6 +38,43 @@ def test_a_server_that_only_answers_errors_is_given_up() -> None:
     """It is not waited for without a bound."""
     turn = take(contestant("-m", "http.server", "PORT", "--bind", "127.0.0.1"), PLAN)
     assert turn.failure.startswith("no first answer within 2 s")
+
+
+def in_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str) -> InProcess:
+    program = tmp_path / "program.py"
+    program.write_text(source)
+    monkeypatch.setattr(contestants, "IN_PROCESS", program)
+    return InProcess("tiny in process", "tiny", "tiny", tmp_path, "")
+
+
+def test_an_engine_in_process_tells_its_figures(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    """It is a program of its own, asked for the same streams and prompts."""
+    source = (
+        "import sys; assert sys.argv[1:] == ['--engine', 'tiny', '--cache', %r, '--json',"
+        " '--streams', '1', '--seed', '0', '--requests', '1'], sys.argv;"
+        ' print(\'[["1 stream: throughput", "tokens/s", true, 40.0]]\')'
+    )
+    turn = take(in_process(monkeypatch, tmp_path, source % str(tmp_path)), PLAN)
+    assert turn.failure == ""
+    assert turn.measured == {Figure("1 stream: throughput", "tokens/s", more_is_better=True): 40.0}
+
+
+@pytest.mark.parametrize(
+    ("source", "failure"),
+    [
+        ("raise SystemExit('no such engine')", "ended with status 1: no such engine"),
+        ("print('hello')", "printed no figures"),
+    ],
+)
+def test_an_engine_in_process_that_fails_is_reported(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str, failure: str
+) -> None:
+    """With its last words."""
+    turn = take(in_process(monkeypatch, tmp_path, source), PLAN)
+    assert turn.failure.startswith(failure)
+    assert turn.measured == {}
 
 
 def test_another_server_is_first_in_each_round() -> None:

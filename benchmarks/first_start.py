@@ -1,0 +1,61 @@
+"""The first start of a daemon: what it converts and compiles, so that later ones find it done."""
+
+import re
+import subprocess
+import time
+from collections.abc import Callable
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from contestants import Contestant
+from processes import ServerError, free_port, running, seconds_to_first_answer
+
+PACKAGE_SECONDS = 900.0  # for building a package beside serving, on two cores
+POLL_SECONDS = 0.25
+IN_USE = re.compile(r"compiled step in use")
+
+
+def first_start(contestant: Contestant, give_up_seconds: float) -> str:
+    """Start it once and leave its cache warm; what was measured, as a line of a report.
+
+    Raises `ServerError` where it does not answer, or does not build what it should.
+    """
+    port = free_port()
+    with TemporaryDirectory() as directory:
+        log = Path(directory) / "log"
+        start = time.monotonic()
+        with running(contestant.command(port), contestant.environment, log) as process:
+            ready = seconds_to_first_answer(process, port, contestant.model, give_up_seconds)
+            line = (
+                f"first start of all of {contestant.name}, exec to the first answer: {ready:.1f} s"
+            )
+            if not contestant.builds_a_package:
+                return line
+            wait_for_package(process, lambda: has_package(log, contestant.cache), PACKAGE_SECONDS)
+            return f"{line}; to the compiled step: {time.monotonic() - start:.1f} s"
+
+
+def has_package(log: Path, cache: Path | None) -> bool:
+    """Whether the engine says that it computes with its package.
+
+    A package in the cache is enough where there are no words of it: the next start takes it.
+    """
+    if IN_USE.search(log.read_text(errors="replace")):
+        return True
+    found = [] if cache is None else list(cache.rglob("*.pt2"))
+    return any(".partial" not in str(each) for each in found)
+
+
+def wait_for_package(
+    process: subprocess.Popen[bytes], is_there: Callable[[], bool], seconds: float
+) -> None:
+    """Wait until there is a package. Raises `ServerError` after `seconds`, or without `process`."""
+    start = time.monotonic()
+    while not is_there():
+        if process.poll() is not None:
+            raise ServerError(
+                f"ended with status {process.returncode} before its package was built"
+            )
+        if time.monotonic() - start > seconds:
+            raise ServerError(f"no package within {seconds:.0f} s; its log may say why")
+        time.sleep(POLL_SECONDS)
