@@ -24,7 +24,9 @@ Case = tuple[Tensor, ...]  # query, key, value, key cache, value cache
 @pytest.fixture(autouse=True, scope="module")
 def library(model_cache: Path) -> ctypes.CDLL:
     assert build.load(model_cache)
-    return ctypes.CDLL(str(next(iter(build.loaded()))))
+    found = build.library()
+    assert found is not None
+    return found
 
 
 @pytest.fixture(params=[1, 2])

@@ -1,5 +1,6 @@
 """The C++ operators: compiled once, kept in the cache, loaded into torch's dispatcher."""
 
+import ctypes
 import fcntl
 import hashlib
 import os
@@ -46,29 +47,29 @@ def load(cache: Path) -> bool:
     if compiler is None:
         return _warn("no C++ compiler was found", "install g++, or set CXX")
     try:
-        library = build(compiler, cache / "kernels")
+        built = build(compiler, cache / "kernels")
     except subprocess.CalledProcessError as error:
         return _warn(f"{compiler}: {_end(error.stderr)}", "install a newer g++, or set CXX")
     except (OSError, subprocess.TimeoutExpired) as error:
         return _warn(f"{compiler}: {error}", "set CXX to a C++ compiler, see that the cache is ok")
-    return _load(library)
+    return _load(built)
 
 
-def loaded() -> frozenset[Path]:
-    """The library in use, if one is."""
-    return frozenset(_loaded)
+def library() -> ctypes.CDLL | None:
+    """The library in use, if one is, for what isn't an operator."""
+    return next((ctypes.CDLL(str(path)) for path in _loaded), None)
 
 
 def build(compiler: str, directory: Path) -> Path:
     """The library in `directory`, compiled unless it is there; it appears whole or not at all."""
-    library = directory / f"{key(compiler)}.so"
+    target = directory / f"{key(compiler)}.so"
     directory.mkdir(parents=True, exist_ok=True)
-    with _locked(directory / f"{library.stem}.lock"):
-        if not library.exists():
-            partial = directory / f"{library.stem}.partial"
+    with _locked(directory / f"{target.stem}.lock"):
+        if not target.exists():
+            partial = directory / f"{target.stem}.partial"
             _run([*command(compiler), "-o", str(partial)])
-            partial.rename(library)
-    return library
+            partial.rename(target)
+    return target
 
 
 def command(compiler: str) -> list[str]:
@@ -96,12 +97,12 @@ def _run(words: list[str]) -> str:
     return ran.stdout
 
 
-def _load(library: Path) -> bool:
+def _load(path: Path) -> bool:
     try:
-        torch.ops.load_library(library)  # type: ignore[no-untyped-call]
+        torch.ops.load_library(path)  # type: ignore[no-untyped-call]
     except OSError as error:
-        return _warn(f"{library}: {error}", "remove that file, so that it is compiled again")
-    _loaded.add(library)
+        return _warn(f"{path}: {error}", "remove that file, so that it is compiled again")
+    _loaded.add(path)
     return True
 
 

@@ -32,8 +32,8 @@ def _slot_attention(query: Tensor, *_: object) -> Tensor:
 
 
 @torch.library.register_fake(f"{NAMESPACE}::bf16_linear")  # type: ignore[untyped-decorator]
-def _bf16_linear(input: Tensor, packed_weight: Tensor, bias: Tensor | None, out: int) -> Tensor:
-    return input.new_empty((*input.shape[:-1], out))
+def _bf16_linear(rows: Tensor, _weight: Tensor, _bias: Tensor | None, out: int) -> Tensor:
+    return rows.new_empty((*rows.shape[:-1], out))
 
 
 # query [T, H, D], key and value [T, K, D], caches [S, K, L, D] contiguous and of query's type,

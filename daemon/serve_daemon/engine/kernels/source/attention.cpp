@@ -242,10 +242,6 @@ Tensor slot_attention(
 } // namespace
 } // namespace serve
 
-extern "C" __attribute__((visibility("default"))) void serve_daemon_limit_level(int level) {
-  serve::limit = (serve::Level)level;
-}
-
 STABLE_TORCH_LIBRARY_IMPL(serve_daemon, CPU, m) {
   m.impl("slot_attention", TORCH_BOX(&serve::slot_attention));
 }

@@ -1,0 +1,9 @@
+// What Python may ask and tests may lower: the instruction set in use, as a number of `Level`.
+
+#include "targets.h"
+
+#define SERVE_EXPORT extern "C" __attribute__((visibility("default")))
+
+SERVE_EXPORT int serve_daemon_level() { return (int)serve::level(); }
+
+SERVE_EXPORT void serve_daemon_limit_level(int level) { serve::limit = (serve::Level)level; }
