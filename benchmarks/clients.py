@@ -6,7 +6,7 @@ Sockets rather than a library, since the client takes its processor time from th
 import asyncio
 import json
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
@@ -31,14 +31,21 @@ class Target:
     deadline_seconds: float
 
 
-async def ask(target: Target, prompt: str, num_tokens: int) -> Reply:
-    """One request, over a connection of its own.
+def _nothing() -> None:
+    """What most callers do at a piece of text."""
+
+
+async def ask(
+    target: Target, prompt: str, num_tokens: int, on_text: Callable[[], None] = _nothing
+) -> Reply:
+    """One request, over a connection of its own; `on_text` is called at each piece of text.
 
     Raises `ServerError` for all but a complete reply, and when the deadline has passed.
     """
     try:
         async with asyncio.timeout(target.deadline_seconds):
-            return await _exchange(target, _request(target.model, prompt, num_tokens))
+            request = _request(target.model, prompt, num_tokens)
+            return await _exchange(target, request, on_text)
     except TimeoutError as error:
         raise ServerError(f"no complete reply within {target.deadline_seconds:.0f} s") from error
     except (OSError, asyncio.IncompleteReadError) as error:
@@ -100,7 +107,7 @@ def _request(model: str, prompt: str, num_tokens: int) -> bytes:
     return head.encode() + body
 
 
-async def _exchange(target: Target, request: bytes) -> Reply:
+async def _exchange(target: Target, request: bytes, on_text: Callable[[], None]) -> Reply:
     started = time.monotonic()
     reader, writer = await asyncio.open_connection("127.0.0.1", target.port)
     try:
@@ -111,13 +118,16 @@ async def _exchange(target: Target, request: bytes) -> Reply:
             excerpt = (await reader.read(READ_BYTES)).decode(errors="replace")
             raise ServerError(f"answered status {status}: {excerpt[:EXCERPT_CHARACTERS]}")
         is_chunked = b"transfer-encoding: chunked" in head.lower()
-        return await _read(reader, Dechunker() if is_chunked else None, started)
+        return await _read(reader, Dechunker() if is_chunked else None, started, on_text)
     finally:
         writer.close()
 
 
 async def _read(
-    reader: asyncio.StreamReader, dechunker: Dechunker | None, started_seconds: float
+    reader: asyncio.StreamReader,
+    dechunker: Dechunker | None,
+    started_seconds: float,
+    on_text: Callable[[], None],
 ) -> Reply:
     events = Events()
     texts: list[float] = []
@@ -130,7 +140,9 @@ async def _read(
         now = time.monotonic()
         for event in events.feed(dechunker.feed(data) if dechunker else data):
             _raise_if_error(event)
-            texts += [now] if event.has_text else []
+            if event.has_text:
+                texts.append(now)
+                on_text()
             usage = event.usage or usage
     if usage is None or not texts:
         raise ServerError("the stream ended without text or without saying how many tokens it has")

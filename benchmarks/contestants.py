@@ -108,11 +108,13 @@ def llama_server(program: str, num_threads: int) -> Contestant:
     return Contestant("llama-server", command, MODEL, 32, f"{shlex.join(flags)} (Q4_1)")
 
 
-def daemons(engines: Sequence[str], directory: Path) -> list[Contestant]:
+def daemons(
+    engines: Sequence[str], directory: Path, source: str = SOURCE, more: str = ""
+) -> list[Contestant]:
     """The daemon with each engine, each with directories of its own."""
     for engine in engines:
         (directory / engine).mkdir()
-    return [daemon(engine, directory / engine) for engine in engines]
+    return [daemon(engine, directory / engine, source, more) for engine in engines]
 
 
 def in_process(servers: Sequence[Contestant]) -> list[InProcess]:

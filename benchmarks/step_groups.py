@@ -1,0 +1,69 @@
+"""Which part of a step an operation belongs to, by its name and the shapes that it gets."""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+LINEAR, HEAD, ATTENTION = "linear", "lm_head", "attention"
+ELEMENTWISE, SAMPLING, OTHER = "norm, rotary, elementwise", "sampling", "other operations"
+HOST = "outside of operations: Python, compiled kernels without a name, waiting"
+GROUPS = (LINEAR, HEAD, ATTENTION, ELEMENTWISE, SAMPLING, OTHER, HOST)
+
+LINEAR_NAMES = ("linear", "mm", "addmm", "gemm", "matmul", "int4pack", "int8pack", "cutlass")
+ATTENTION_NAMES = (
+    "attention",
+    "attend",
+    "bmm",
+    "baddbmm",
+    "softmax",
+    "index_select",
+    "flash",
+    "fmha",
+)
+ELEMENTWISE_NAMES = (
+    *("add", "sub", "mul", "div", "neg", "pow", "mean", "rsqrt", "silu", "gelu", "sigmoid", "tanh"),
+    *("cat", "copy", "clone", "norm", "rms", "cos", "sin", "embedding", "elementwise", "reduce"),
+    *("triton", "fused", "cpp_"),
+)
+SAMPLING_NAMES = ("argmax", "topk", "sort", "multinomial", "cumsum", "choose", "sample")
+
+Shapes = Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Operation:
+    """One that ran in the computing thread, or a kernel on a GPU, without what it called."""
+
+    name: str
+    seconds: float
+    shapes: Shapes = ()
+
+
+def group_of(operation: Operation, vocabulary: int) -> str:
+    """What has the vocabulary among its sizes is the head if it multiplies, else sampling."""
+    name = operation.name.rpartition("::")[2].lower()
+    meets_vocabulary = any(vocabulary in shape for shape in operation.shapes)
+    multiplies = _has(name, LINEAR_NAMES) and not _has(name, ATTENTION_NAMES)
+    if meets_vocabulary and "embedding" not in name:
+        return HEAD if multiplies else SAMPLING
+    by_name = (
+        (SAMPLING, SAMPLING_NAMES),
+        (ATTENTION, ATTENTION_NAMES),
+        (LINEAR, LINEAR_NAMES),
+        (ELEMENTWISE, ELEMENTWISE_NAMES),
+    )
+    return next((group for group, names in by_name if _has(name, names)), OTHER)
+
+
+def seconds_by_group(
+    operations: Iterable[Operation], total_seconds: float, vocabulary: int
+) -> dict[str, float]:
+    """All of `total_seconds`; what no operation took is the host's."""
+    found = dict.fromkeys(GROUPS, 0.0)
+    for each in operations:
+        found[group_of(each, vocabulary)] += each.seconds
+    found[HOST] = max(total_seconds - sum(found.values()), 0.0)
+    return found
+
+
+def _has(name: str, parts: Iterable[str]) -> bool:
+    return any(part in name for part in parts)
