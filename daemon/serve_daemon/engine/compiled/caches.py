@@ -1,11 +1,10 @@
 """The keys and values of all slots, one pair of buffers a layer."""
 
-import math
 from collections.abc import Iterable
 
-import numpy as np
 import torch
 
+from serve_daemon.engine import untouched
 from serve_daemon.engine.compiled.attention import KEYS, VALUES
 from serve_daemon.engine.compiled.layers import Layer
 
@@ -32,8 +31,7 @@ def copy(layers: Iterable[Layer], source: int, target: int, length: int) -> None
 
 
 def _zeros(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
-    """On a CPU the kernel clears memory when it is first used, so that empty slots take none."""
+    """On a CPU, slots that nobody has used take no memory."""
     if like.device.type != "cpu":
         return torch.zeros(shape, dtype=like.dtype, device=like.device)
-    unused = np.zeros(math.prod(shape) * like.dtype.itemsize, dtype=np.uint8)
-    return torch.from_numpy(unused).view(like.dtype).view(shape)
+    return untouched.zeros(shape, like.dtype)

@@ -4,9 +4,10 @@ import math
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-import numpy as np
 import torch
 from torch.overrides import TorchFunctionMode
+
+from serve_daemon.engine import untouched
 
 LARGE_BYTES = 1024 * 1024
 
@@ -26,7 +27,8 @@ class LazyZeros(TorchFunctionMode):
     ) -> Any:
         options = options or {}
         if function is torch.zeros and _is_large_bytes(arguments, options):
-            return torch.from_numpy(np.zeros(arguments[0], dtype=np.uint8))
+            shape = arguments[0]
+            return untouched.zeros([shape] if isinstance(shape, int) else shape, torch.uint8)
         return function(*arguments, **options)
 
 
