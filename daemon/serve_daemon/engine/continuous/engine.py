@@ -6,6 +6,8 @@ from serve_daemon.engine.continuous import manager as managers
 from serve_daemon.engine.continuous.sequences import SequenceState, name, state_of
 from serve_daemon.engine.continuous.settings import check, manager_settings, pool_for
 from serve_daemon.engine.geometry import eos_tokens, weights_bytes
+from serve_daemon.engine.kernels import build
+from serve_daemon.engine.kernels.linear import pack_linears
 from serve_daemon.engine.loader import Loaded
 from serve_daemon.engine.protocol import Engine, Facts, Outputs, Sink, Stats
 from serve_daemon.engine.submission import problem_of
@@ -27,7 +29,10 @@ class ContinuousEngine:
         self._spec = spec
         self._device = loaded.device
         self._vocabulary: int = loaded.model.config.get_text_config().vocab_size
+        self._weights_bytes = weights_bytes(loaded.model)
         self._pool = pool_for(loaded, spec)
+        build.load(loaded.cache)
+        pack_linears(loaded.model)
         self._sink: Sink | None = None
         self._live: set[str] = set()
         self._steps = 0
@@ -54,7 +59,7 @@ class ContinuousEngine:
             device=self._device,
             dtype=str(self._model.dtype).removeprefix("torch."),
             attn_implementation=managers.attention_name(self._model),
-            weights_bytes=weights_bytes(self._model),
+            weights_bytes=self._weights_bytes,
             kv_cache_bytes=self._pool.bytes,
         )
 
