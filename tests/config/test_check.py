@@ -161,11 +161,14 @@ def test_what_this_machine_can_not_do_is_refused(text: str, finding: tuple[str, 
         "models.a.dtype = 'float16'",
         "models.a.attn_implementation = 'sdpa'",
         "models.a.attn_implementation = 'kernels-community/flash-attn'",
-        "models.a.attn_implementation = 'one-that-the-checkpoint-brings'",
+        "models.a.attn_implementation = 'kernels-community/flash-attn3@v1:flash_attn'",
+        "models.a.quantization = 'bnb-4bit'",
+        "models.a.use_cuda_graph = true",
+        "models.a.source = 'python:a_package/a_file.gguf'",
     ],
 )
 def test_what_this_machine_can_do_passes(text: str) -> None:
-    """`auto` takes any device that can; an unknown attention may come with the checkpoint."""
+    """`auto` takes any device that can; a kernel of the Hub is for the engine to find."""
     assert _findings(text, _probe(CPU, GPU)) == []
 
 

@@ -4,13 +4,9 @@ import pytest
 
 pytest.importorskip("torch")
 
-import torch
-from transformers.generation.continuous_batching.requests import (
-    FutureRequestState,
-    RequestStatus,
-)
+from transformers.generation.continuous_batching.requests import RequestStatus
 
-from serve_daemon.engine.continuous.manager import PatientEvent, SamplingProcessor, Scheduler
+from serve_daemon.engine.continuous.manager import PatientEvent, Scheduler
 from serve_daemon.engine.continuous.sequences import SequenceState, state_of
 from serve_daemon.wire.messages import Finish, Output, Submit
 from serve_daemon.wire.sampling import Sampling
@@ -45,6 +41,7 @@ def test_a_cancelled_sequence_lets_others_in() -> None:
     scheduler.block_new_requests = True
     scheduler.set_request_cancellation("2:4")
     assert scheduler.clear_cancelled_requests() == dropped == [waiting]
+    assert waiting.status == RequestStatus.FINISHED
     assert not scheduler.block_new_requests
     assert not scheduler.has_pending_requests()
     assert cache.freed == ["2:4"]
@@ -118,25 +115,6 @@ def counts_of(sequence: SequenceState) -> dict[int, int]:
     return dict(zip(tokens.tolist(), counts.tolist(), strict=True))
 
 
-def test_the_forced_token_leaves_the_log_probabilities_of_the_model() -> None:
-    """A sequence that asks gets them with its token, and one that does not gets none."""
-    asking = state_of(2, Submit(4, "r", [1, 2], 10, [], Sampling(temperature=0, logprobs=1)), 10)
-    silent = state_of(2, Submit(5, "r", [1, 2], 10, [], Sampling(temperature=0)), 10)
-    processor = SamplingProcessor()
-    requests = [FutureRequestState(each, True, 2, 1) for each in (silent, asking)]
-    argument = processor.prepare_tensor_args(requests)
-    logits = torch.tensor([[0.0, 1.0, 2.0], [0.0, 3.0, 1.0]])
-    wanted = logits[1].log_softmax(-1)
-    scores = processor(logits.clone(), argument)
-    assert scores.argmax(-1).tolist() == [2, 1]
-    for each in (silent, asking):
-        each.generated_tokens.append(1)
-    [told] = asking.to_output().logprobs
-    assert told.top_tokens == [1]
-    torch.testing.assert_close(told.logprob, float(wanted[1]))
-    assert silent.to_output().logprobs == []
-
-
 def test_draws_count_from_the_beginning_of_the_sequence() -> None:
     """A position is the number of tokens before the one that is drawn."""
     assert state(position_offset=3).next_draw().position == 3
@@ -144,6 +122,11 @@ def test_draws_count_from_the_beginning_of_the_sequence() -> None:
 
 def test_a_patient_event_has_no_timeout() -> None:
     """It waits to be set, which this one is."""
-    event = PatientEvent()
+    event = PatientEvent(before_waiting=lambda: False)
     event.set()
     assert event.wait(timeout=0)
+
+
+def test_a_patient_event_does_first_what_is_left_to_do() -> None:
+    """Then there may be more of it, so there is no waiting: this one is never set."""
+    assert PatientEvent(before_waiting=lambda: True).wait(timeout=0)

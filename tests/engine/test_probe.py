@@ -28,4 +28,6 @@ def test_the_probe_is_printed_and_kept(tmp_path: Path) -> None:
     assert {"sdpa", "eager"} <= set(probe.attn_implementations)
     assert probe.engines == ["continuous", "compiled"]
     assert {"python", "torch", "transformers"} <= set(probe.versions)
-    assert "flex_attention" in probe.unavailable_attn_implementations
+    assert {"bnb-4bit", "bnb-8bit", "bitsandbytes", "gguf", "fp8"} <= set(probe.quantization)
+    assert not set(probe.quantization) & set(probe.unavailable_quantization)
+    assert "pip install 'hqq>=0.2.1'" in probe.unavailable_quantization["hqq"]

@@ -4,12 +4,14 @@ import asyncio
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
 
 from engine.client import EngineProcess, Gateway
 from engine.models import write_config, write_safetensors
+from serve_daemon.wire.batching import Batching
 from serve_daemon.wire.messages import (
     Drain,
     EngineHeartbeat,
@@ -31,13 +33,13 @@ POISON_SEED = 666
 POISONED = f"""
 import sys
 from serve_daemon.engine.__main__ import main
-from serve_daemon.engine.continuous import manager
-choose = manager.SamplingProcessor.__call__
-def poisoned(self, scores, argument):
-    if any(draw.sampling.seed == {POISON_SEED} for draw in self._draws):
+from serve_daemon.engine.continuous import runner
+choose = runner.choose
+def poisoned(logits, draws):
+    if any(draw.sampling.seed == {POISON_SEED} for draw in draws):
         raise ZeroDivisionError("poison")
-    return choose(self, scores, argument)
-manager.SamplingProcessor.__call__ = poisoned
+    return choose(logits, draws)
+runner.choose = poisoned
 sys.exit(main(sys.argv[1:]))
 """
 
@@ -199,12 +201,23 @@ def test_an_attention_that_does_not_exist(tmp_path: Path) -> None:
     assert "use one of auto, sdpa, eager" in failing.message
 
 
-def test_an_attention_whose_package_is_missing(tmp_path: Path) -> None:
-    """The message names the package."""
-    folder = write_config(tmp_path / "m")
-    failing = refused(tmp_path, source=str(folder), attn_implementation="flash_attention_2")
+@pytest.mark.parametrize(
+    ("changes", "told"),
+    [
+        ({"device": "cpu", "attn_implementation": "flash_attention_2"}, "needs an NVIDIA GPU"),
+        ({"attn_implementation": "kernels-community/flash-attn2"}, "pip install 'kernels>="),
+        (
+            {"device": "cpu", "batching": Batching(use_cuda_graph=True)},
+            "use_cuda_graph needs a GPU",
+        ),
+        ({"quantization": "bnb-4bit", "engine": "compiled"}, "use engine 'continuous'"),
+    ],
+)
+def test_what_is_missing(changes: dict[str, Any], told: str, tmp_path: Path) -> None:
+    """The message names it, and the command that installs it."""
+    failing = refused(tmp_path, source=str(write_config(tmp_path / "m")), **changes)
     assert failing.reason is Reason.CONFIG
-    assert "pip install flash-attn" in failing.message
+    assert told in failing.message
 
 
 def test_a_kv_cache_that_holds_nothing(tmp_path: Path) -> None:

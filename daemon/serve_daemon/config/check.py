@@ -3,8 +3,12 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
+from serve_daemon.config import attention
 from serve_daemon.config.address import parse_address
+from serve_daemon.config.batching import CONTINUOUS_KEYS, QUANTIZING_ENGINES
+from serve_daemon.config.checkpoint import GGUF, quantization_of
 from serve_daemon.config.layers import is_relative_path
+from serve_daemon.config.machine import Broken, check_machine
 from serve_daemon.config.probe import Probe
 from serve_daemon.config.problems import KeyPath
 from serve_daemon.config.resolve import Chain, effective_model, model_chain, setter
@@ -101,33 +105,25 @@ def _model(model: Model, chain: Chain, probe: Probe | None) -> Iterator[Finding]
             f" {model.restart_delay_max:g} s, lower it or raise restart_delay_max"
         )
         yield Finding(_path(chain, "restart_delay", "restart_delay_max"), message)
-    if probe is not None:
-        yield from _against_machine(model, chain, probe)
+    broken = [*_engine(model), *(check_machine(model, probe) if probe is not None else ())]
+    yield from (Finding(_path(chain, *keys), message) for keys, message in broken)
 
 
-def _against_machine(model: Model, chain: Chain, probe: Probe) -> Iterator[Finding]:
-    devices = [
-        device
-        for device in probe.devices
-        if model.device == "auto" or device.name in (model.device, f"{model.device}:0")
-    ]
-    if not devices:
-        present = ", ".join(device.name for device in probe.devices)
-        message = f'"{model.device}" is not present, this machine has {present}'
-        yield Finding(_path(chain, "device"), message)
-    elif model.dtype != "auto" and not any(model.dtype in each.dtypes for each in devices):
-        able = "; ".join(f"{each.name} computes in {', '.join(each.dtypes)}" for each in devices)
-        message = f'"{model.dtype}" does not work here, use another: {able}'
-        yield Finding(_path(chain, "dtype", "device"), message)
-    if model.engine not in probe.engines:
-        message = f'"{model.engine}" does not work here, use one of {", ".join(probe.engines)}'
-        yield Finding(_path(chain, "engine"), message)
-    lack = probe.unavailable_attn_implementations.get(model.attn_implementation)
-    if lack is not None:
-        able = ", ".join(probe.attn_implementations)
-        name = model.attn_implementation
-        message = f'"{name}" does not work here for lack of {lack}, use one of {able}'
-        yield Finding(_path(chain, "attn_implementation"), message)
+def _engine(model: Model) -> Iterator[Broken]:
+    """What the model's engine or its checkpoint has no use for."""
+    if problem := attention.problem_of(model.engine, model.attn_implementation):
+        yield ("attn_implementation", "engine"), problem
+    if model.engine != "continuous":
+        for key in CONTINUOUS_KEYS:
+            if getattr(model, key) != Model.model_fields[key].default:
+                yield (key, "engine"), f'has no effect with engine "{model.engine}", remove it'
+    if model.quantization != "none" and model.engine not in QUANTIZING_ENGINES:
+        message = f"does not work with engine '{model.engine}', remove it or use another engine"
+        yield ("quantization", "engine"), message
+    stored = quantization_of(model.source)
+    if model.quantization != "none" and stored not in {"", GGUF}:
+        message = f"the weights of {model.source} are quantized by {stored} already, remove it"
+        yield ("quantization",), message
 
 
 def _path(chain: Chain, *keys: str) -> KeyPath:

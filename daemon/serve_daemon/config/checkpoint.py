@@ -13,7 +13,7 @@ def quantization_of(checkpoint: str | Path) -> str:
 
     "" for plain weights, and for what is not there or can't be read.
     """
-    path = Path(checkpoint)
+    path = Path(checkpoint).expanduser()
     if path.suffix == f".{GGUF}":
         return GGUF
     declared = _declared(path / "config.json")

@@ -39,9 +39,11 @@ class Probe(Struct, frozen=True):
     devices: list[Device]
     attn_implementations: list[str]  # those that work here
     engines: list[str]
-    quantization: list[str]
+    quantization: list[str]  # values of the key, and methods of checkpoints, that work here
     # Those that Transformers knows and that don't work here, each with what it lacks.
     unavailable_attn_implementations: dict[str, str] = {}
+    unavailable_quantization: dict[str, str] = {}
+    gpu_quantization: list[str] = []  # those of `quantization` that no CPU computes with
 
 
 def cached(cache_directory: str, python: str) -> Probe | None:

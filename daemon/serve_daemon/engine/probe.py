@@ -1,7 +1,6 @@
 """What engines can do on this machine: asked of torch, for programs that don't import it."""
 
 import importlib.metadata
-import importlib.util
 import os
 import platform
 import sys
@@ -11,13 +10,13 @@ from pathlib import Path
 import msgspec
 
 from serve_daemon.config import probe as config_probe
+from serve_daemon.config.attention import HUB_KERNEL
 from serve_daemon.config.directories import cache_directory
 from serve_daemon.config.probe import Device, Probe
-from serve_daemon.engine import engines
+from serve_daemon.engine import attention, engines, quantization
 
 PACKAGES = ("torch", "transformers", "accelerate", "bitsandbytes", "gguf", "safetensors", "kernels")
 DTYPES = ["bfloat16", "float16", "float32"]
-FLASH_PACKAGES = {"flash_attention_2": "flash_attn", "flash_attention_3": "flash_attn_interface"}
 
 
 def print_probe() -> int:
@@ -35,19 +34,34 @@ def store_if_new(directory: Path) -> None:
 
 
 def find_out() -> Probe:
-    missing = {name: _lack(package) for name, package in FLASH_PACKAGES.items() if _lack(package)}
+    capabilities = [quantization.capability(device.name) for device in _accelerators()]
+    lacks = {
+        name: attention.lack_of(name, has_gpu=bool(capabilities))
+        for name in (*attention.NAMES, HUB_KERNEL)
+    }
+    lacking = _lacking_quantization(capabilities)
+    works = [name for name in (*quantization.RUNTIME, *quantization.METHODS) if name not in lacking]
     return Probe(
         versions={"python": platform.python_version()} | dict(_versions()),
         devices=[_processor(), *_accelerators()],
-        attn_implementations=[
-            *("sdpa", "eager"),
-            *(name for name in FLASH_PACKAGES if name not in missing),
-        ],
+        attn_implementations=[name for name in attention.NAMES if not lacks[name]],
         engines=list(engines.NAMES),
-        quantization=_quantization(),
-        unavailable_attn_implementations=missing
-        | {"flex_attention": "an engine that uses it; continuous batching does not"},
+        quantization=works,
+        unavailable_attn_implementations={name: lack for name, lack in lacks.items() if lack},
+        unavailable_quantization=lacking,
+        gpu_quantization=[name for name in works if quantization.missing_device(name, [])],
     )
+
+
+def _lacking_quantization(capabilities: list[quantization.Capability]) -> dict[str, str]:
+    """What each method lacks that doesn't work here."""
+    names = {name: name for name in quantization.METHODS} | quantization.RUNTIME
+    lacking = {
+        name: quantization.missing_device(method, capabilities)
+        or quantization.missing_packages(method)
+        for name, method in names.items()
+    }
+    return {name: lack for name, lack in lacking.items() if lack}
 
 
 def _versions() -> Iterator[tuple[str, str]]:
@@ -72,23 +86,3 @@ def _accelerators() -> Iterator[Device]:
         has_bf16 = properties.major >= 8  # noqa: PLR2004 - Ampere
         dtypes = [name for name in DTYPES if has_bf16 or name != "bfloat16"]
         yield Device(f"cuda:{index}", properties.name, properties.total_memory, dtypes)
-
-
-def _lack(package: str) -> str:
-    """What keeps a flash attention package from working here; "" if nothing does."""
-    if importlib.util.find_spec(package) is None:
-        return f"the Python package {package}"
-    return "" if any(True for _ in _accelerators()) else "an NVIDIA GPU"
-
-
-def _quantization() -> list[str]:
-    found = {
-        "bitsandbytes": ["bnb-4bit", "bnb-8bit"],
-        "gguf": ["gguf"],
-    }
-    return [
-        name
-        for package, names in found.items()
-        if importlib.util.find_spec(package)
-        for name in names
-    ]

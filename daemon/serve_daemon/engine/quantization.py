@@ -1,21 +1,20 @@
 """Weights in few bits: what each method needs, and how plain weights are quantized at load."""
 
 import logging
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
-from packaging.requirements import Requirement
 
+from serve_daemon.config.batching import QUANTIZING_ENGINES
 from serve_daemon.config.checkpoint import BITSANDBYTES, GGUF, quantization_of
 from serve_daemon.engine.errors import EngineError
+from serve_daemon.engine.requirements import missing
 from serve_daemon.wire.messages import EngineSpec, Reason
 
 Capability = tuple[int, int]  # of a CUDA device: major, minor
 
 RUNTIME = {"bnb-4bit": BITSANDBYTES, "bnb-8bit": BITSANDBYTES}  # by the value of `quantization`
-ENGINES = ("continuous",)  # those that compute with what `RUNTIME` makes
 
 
 class Method(Struct, frozen=True):
@@ -83,11 +82,11 @@ def check_device(checkpoint: Path, device: str) -> None:
 
 
 def _check_runtime(spec: EngineSpec, stored: str) -> None:
-    if spec.engine not in ENGINES:
+    if spec.engine not in QUANTIZING_ENGINES:
         raise EngineError(
             Reason.CONFIG,
             f"quantization '{spec.quantization}' does not work with engine '{spec.engine}';"
-            f" use engine '{ENGINES[0]}', or remove it",
+            f" use engine '{QUANTIZING_ENGINES[0]}', or remove it",
         )
     if stored not in {"", GGUF}:  # a GGUF file is unpacked before it is quantized anew
         raise EngineError(
@@ -103,12 +102,7 @@ def _needs(method: str, lack: str) -> str:
 
 def missing_packages(method: str) -> str:
     """What has to be installed for `method`, and by which command; "" if nothing has."""
-    wanted = METHODS.get(method, Method()).requirements
-    missing = [text for text in wanted if not is_installed(text)]
-    if not missing:
-        return ""
-    quoted = " ".join(f"'{text}'" for text in missing)
-    return f"{', '.join(missing)}; pip install {quoted} into the engine's Python environment"
+    return missing(METHODS.get(method, Method()).requirements)
 
 
 def missing_device(method: str, capabilities: list[Capability]) -> str:
@@ -125,16 +119,6 @@ def capability(device: str) -> Capability:
     import torch
 
     return torch.cuda.get_device_capability(torch.device(device))
-
-
-def is_installed(requirement: str) -> bool:
-    """Whether a package is there in a version that `requirement` allows."""
-    wanted = Requirement(requirement)
-    try:
-        version = metadata.version(wanted.name)
-    except metadata.PackageNotFoundError:
-        return False
-    return wanted.specifier.contains(version, prereleases=True)
 
 
 def arguments(spec: EngineSpec, dtype: Any, device: str) -> dict[str, Any]:

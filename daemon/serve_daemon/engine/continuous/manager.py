@@ -9,9 +9,6 @@ from typing import Any
 import torch
 from transformers import GenerationConfig
 from transformers.generation.configuration_utils import ContinuousBatchingConfig
-from transformers.generation.continuous_batching.cb_logits_processors import (
-    ContinuousBatchingLogitsProcessor,
-)
 from transformers.generation.continuous_batching.continuous_api import (
     ContinuousBatchingManager,
     OutputRouter,
@@ -23,10 +20,13 @@ from transformers.generation.continuous_batching.scheduler import (
 
 from serve_daemon.engine.continuous import attention, versions
 from serve_daemon.engine.continuous.lazy_zeros import LazyZeros
+from serve_daemon.engine.continuous.pipeline import CarryOver, land, must_land
+from serve_daemon.engine.continuous.runner import Runner
 from serve_daemon.engine.continuous.sequences import SequenceState
-from serve_daemon.engine.logprobs import logprobs_of, wants_logprobs
 from serve_daemon.engine.pace import Pace
-from serve_daemon.engine.sampling import Draw, choose, is_argmax
+
+# Dynamo compiles each layer anew, and gives up after 8 of them.
+COMPILATIONS_PER_LAYER = 4
 
 logging.getLogger("ContinuousBatchingLogger").setLevel(logging.WARNING)
 
@@ -57,26 +57,30 @@ class Manager(ContinuousBatchingManager):  # type: ignore[misc]
         self, model: Any, config: ContinuousBatchingConfig, hooks: Hooks, threads: int
     ) -> None:
         generation = GenerationConfig(do_sample=False, eos_token_id=-1)
-        super().__init__(model, generation, config)
+        super().__init__(model, generation, config, versions.longest_sequence(config, model))
         self._hooks = hooks
-        self._work = PatientEvent()
+        self._is_in_flight = False  # a step is computed whose tokens are not on the host yet
+        self._work = PatientEvent(before_waiting=self._land)
         setattr(self, versions.wake_up_event(self), self._work)
         self.output_router = Router(hooks.deliver)
         self.wanted_threads = threads
         self._pace = Pace(threads)
         self._threads = 0
-        self._attends_by_sequence = _can_attend_by_sequence(model)
+        self._attends_by_sequence = not config.default_compile_level and _can_attend_by_sequence(
+            model
+        )
         if self._attends_by_sequence:
             model.set_attn_implementation(attention.NAME)
-        # Only processors that the list converts itself are counted in `tensors_required`.
-        self.logit_processor.logits_processor.append(SamplingProcessor())
-        self.logit_processor.tensors_required = 1
-        self.logit_processor.do_processing = True
 
     def add_state(self, state: SequenceState) -> None:
         """Hand over a sequence; `add_request` would build a state of its own class."""
         self.input_queue.put(state)
         self._work.set()
+
+    def join(self, *arguments: Any) -> None:
+        """Wait for the end of the computing thread, which was told to stop."""
+        self._work.set()
+        super().join(*arguments)
 
     def forget_pace(self) -> None:
         """Use all threads again: what was seen so far tells nothing about what follows."""
@@ -86,7 +90,38 @@ class Manager(ContinuousBatchingManager):  # type: ignore[misc]
         with LazyZeros():
             processor = super()._create_batch_processor()
         processor.scheduler.on_dropped = self._hooks.dropped
+        processor.model_runner = Runner(processor)
+        if processor.use_async_batching:
+            inputs = processor.inputs_and_outputs
+            inputs.infer_carry_over_ids = CarryOver(inputs)
+        self._allow_compilations()
+        processor.warmup(self.model)  # what is compiled or captured, if anything is
         return processor
+
+    def _allow_compilations(self) -> None:
+        layers = self.model.config.get_text_config().num_hidden_layers
+        limits = torch._dynamo.config  # noqa: SLF001 - it has no public name
+        limits.recompile_limit = max(limits.recompile_limit, COMPILATIONS_PER_LAYER * layers)
+
+    def _generation_loop_body(self, batch_processor: Any, bootstrapping: bool) -> bool:
+        if not batch_processor.use_async_batching:
+            return bool(super()._generation_loop_body(batch_processor, bootstrapping))
+        if bootstrapping:  # here a pipeline is begun whenever it is empty
+            return False
+        if must_land(batch_processor.scheduler.active_requests.values()):
+            self._land()
+        before = self.current_batch
+        goes_on = super()._generation_loop_body(batch_processor, not self._is_in_flight)
+        has_stepped = self.current_batch > before
+        self._is_in_flight |= has_stepped
+        return bool(goes_on or has_stepped)
+
+    def _land(self) -> bool:
+        """Wait for the step that is being computed; whether there was one."""
+        was_in_flight, self._is_in_flight = self._is_in_flight, False
+        if was_in_flight:
+            land(self.batch_processor)
+        return was_in_flight
 
     def _generation_step(self) -> None:
         self._pace.allow(self.wanted_threads)
@@ -115,11 +150,18 @@ class Manager(ContinuousBatchingManager):  # type: ignore[misc]
 
 
 class PatientEvent(threading.Event):
-    """The manager looks for work ten times a second; an idle engine needs to be woken instead."""
+    """The manager looks for work ten times a second; an idle engine needs to be woken instead.
+
+    `before_waiting` does what is left to do; where that was something, there is no need to wait.
+    """
+
+    def __init__(self, before_waiting: Callable[[], bool]) -> None:
+        super().__init__()
+        self._before_waiting = before_waiting
 
     def wait(self, timeout: float | None = None) -> bool:
         del timeout
-        return super().wait()
+        return self._before_waiting() or super().wait()
 
 
 class Router(OutputRouter):  # type: ignore[misc]
@@ -147,6 +189,8 @@ class Scheduler(FIFOScheduler):  # type: ignore[misc]
             # After a shortage of memory new sequences wait for one to finish. A cancelled one
             # counts too, or they would wait for ever where it was the last.
             self.block_new_requests = False
+            for state in states:
+                state.drop()
             self.on_dropped(states)
         return states
 
@@ -158,39 +202,6 @@ class Scheduler(FIFOScheduler):  # type: ignore[misc]
 
 
 SCHEDULER_MAPPING[SCHEDULER] = Scheduler
-
-
-class SamplingProcessor(ContinuousBatchingLogitsProcessor):  # type: ignore[misc]
-    """Forces the token that the sampler chose: the manager itself is greedy."""
-
-    supported_kwargs: dict[str, type] = {}  # noqa: RUF012 - so declared by the base class
-    ignored_kwargs: tuple[str, ...] = ()
-
-    def __init__(self) -> None:
-        self._states: list[SequenceState] = []
-        self._draws: list[Draw] = []
-
-    def fill_defaults(self, int32_tensor: torch.Tensor) -> None:
-        int32_tensor.zero_()
-
-    def prepare_tensor_args(self, requests_with_new_token: list[Any]) -> torch.Tensor:
-        self._states = [request.state for request in requests_with_new_token]
-        self._draws = [state.next_draw() for state in self._states]
-        return torch.zeros(len(self._draws), dtype=torch.int32)
-
-    def __call__(self, scores: torch.Tensor, tensor_arg: torch.Tensor) -> torch.Tensor:
-        del tensor_arg
-        draws = self._draws
-        if all(is_argmax(draw) and not wants_logprobs(draw) for draw in draws):
-            return scores
-        logits = scores[: len(draws)]
-        tokens = choose(logits, draws)
-        for row, logprobs in logprobs_of(logits, tokens, draws).items():
-            self._states[row].newest_logprobs = logprobs
-        return scores.index_put_(
-            (torch.arange(len(draws), device=scores.device), tokens),
-            torch.tensor(torch.inf, dtype=scores.dtype, device=scores.device),
-        )
 
 
 def attention_name(model: Any) -> str:

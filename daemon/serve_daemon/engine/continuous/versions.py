@@ -4,6 +4,7 @@ import dataclasses
 from typing import Any
 
 from transformers.generation.configuration_utils import ContinuousBatchingConfig
+from transformers.generation.continuous_batching.utils import WorkloadHints
 
 FIELDS = frozenset(field.name for field in dataclasses.fields(ContinuousBatchingConfig))
 
@@ -13,6 +14,13 @@ def manager_config(**values: Any) -> ContinuousBatchingConfig:
     if "page_size" not in FIELDS:
         values["block_size"] = values.pop("page_size")
     return ContinuousBatchingConfig(**{name: values[name] for name in values if name in FIELDS})
+
+
+def longest_sequence(config: ContinuousBatchingConfig, model: Any) -> WorkloadHints:
+    """How long a sequence can get, by which the manager sizes its tables of pages."""
+    page_tokens = getattr(config, "page_size", None) or config.block_size
+    positions = model.config.get_text_config().max_position_embeddings
+    return WorkloadHints(max_prompt_length=min(config.num_blocks * page_tokens, positions))
 
 
 def wake_up_event(manager: Any) -> str:

@@ -71,4 +71,5 @@ def _is_packable(module: nn.Module) -> TypeGuard[nn.Linear]:
     if type(module) is not nn.Linear:
         return False
     weight = module.weight
-    return weight.dtype is torch.bfloat16 and weight.device.type == "cpu"
+    is_plain = type(weight.data) is torch.Tensor
+    return is_plain and weight.dtype is torch.bfloat16 and weight.device.type == "cpu"
