@@ -1,6 +1,7 @@
 // serve_daemon::slot_attention: keys and values are stored, runs found, work shared out.
 
 #include "attention.h"
+#include "tensors.h"
 #include "threads.h"
 
 #include <algorithm>
@@ -8,10 +9,8 @@
 #include <vector>
 
 #include <torch/csrc/stable/library.h>
-#include <torch/csrc/stable/tensor.h>
 #include <torch/headeronly/core/ScalarType.h>
 
-using torch::stable::Tensor;
 using torch::headeronly::ScalarType;
 
 namespace serve {
@@ -172,7 +171,7 @@ Element element_of(ScalarType type) {
 }
 
 Tensor rows_contiguous(const Tensor& tensor) {
-  return tensor.stride(2) == 1 || tensor.size(2) == 1 ? tensor : torch::stable::contiguous(tensor);
+  return tensor.stride(2) == 1 || tensor.size(2) == 1 ? tensor : as_contiguous(tensor);
 }
 
 void check(const Tensor& query, const Tensor& key, const Tensor& value, const Tensor& key_cache,
@@ -214,8 +213,8 @@ Tensor slot_attention(
     int64_t window, double softcap) {
   const Tensor query = rows_contiguous(query_given);
   const Tensor key = rows_contiguous(key_given), value = rows_contiguous(value_given);
-  const Tensor slots_tensor = torch::stable::contiguous(slots_given);
-  const Tensor positions_tensor = torch::stable::contiguous(positions_given);
+  const Tensor slots_tensor = as_contiguous(slots_given);
+  const Tensor positions_tensor = as_contiguous(positions_given);
   check(query, key, value, key_cache, value_cache, slots_tensor, positions_tensor);
   const Element element = element_of(query.scalar_type());
   const int64_t* slots = (const int64_t*)slots_tensor.const_data_ptr();
@@ -224,7 +223,7 @@ Tensor slot_attention(
 
   const int64_t tokens = query.size(0), heads = query.size(1), size = query.size(2);
   const int64_t bytes = element == Element::float32 ? 4 : 2;
-  Tensor output = torch::stable::new_empty(query, {tokens, heads, size});
+  Tensor output = empty(query, {tokens, heads, size});
   char* out = (char*)output.mutable_data_ptr();
   for (int64_t token = 0; token < tokens; ++token)
     if (slots[token] < 0) std::memset(out + token * heads * size * bytes, 0, heads * size * bytes);

@@ -1,6 +1,7 @@
 // serve_daemon::bf16_linear: the shapes, and the outputs shared out to threads.
 
 #include "linear.h"
+#include "tensors.h"
 #include "threads.h"
 
 #include <algorithm>
@@ -8,11 +9,9 @@
 #include <vector>
 
 #include <torch/csrc/stable/library.h>
-#include <torch/csrc/stable/tensor.h>
 #include <torch/headeronly/core/ScalarType.h>
 
 using torch::headeronly::ScalarType;
-using torch::stable::Tensor;
 
 namespace serve {
 namespace {
@@ -61,11 +60,11 @@ void check(const Tensor& input, const Tensor& weight, const std::optional<Tensor
 Tensor bf16_linear(const Tensor given, const Tensor weight, const std::optional<Tensor> bias,
                    int64_t outputs) {
   check(given, weight, bias, outputs);
-  const Tensor input = given.is_contiguous() ? given : torch::stable::contiguous(given);
+  const Tensor input = as_contiguous(given);
   const int64_t dims = input.dim(), inputs = input.size(dims - 1);
   std::vector<int64_t> shape(input.sizes().begin(), input.sizes().end());
   shape.back() = outputs;
-  Tensor output = torch::stable::new_empty(input, shape);
+  Tensor output = empty(input, shape);
   if (output.numel() == 0) return output;
   compute({(const uint16_t*)input.const_data_ptr(), output.numel() / outputs, inputs,
            (inputs + 1) / 2, (const uint32_t*)weight.const_data_ptr(),
