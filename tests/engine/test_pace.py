@@ -1,12 +1,16 @@
 """How many threads are used, by histories of steps."""
 
+import os
+import subprocess
+import sys
+import time
 from itertools import pairwise
 
 import pytest
 
-from serve_daemon.engine.pace import LONGEST_PATIENCE_SECONDS, Pace
+from serve_daemon.engine.pace import LONGEST_PATIENCE_SECONDS, Pace, core_wait_seconds
 
-CALM, DISTURBED = 0.99, 0.6  # shares of a step that its thread was on a core
+CALM, DISTURBED = 0.01, 0.4  # shares of a step that its thread had no core
 
 
 def live(pace: Pace, seconds: float, share: float) -> list[int]:
@@ -37,7 +41,7 @@ def test_disturbed_threads_are_withdrawn(limit: int, falls: list[int]) -> None:
 def test_a_short_step_is_no_evidence() -> None:
     """A step of a small model is over before anything can be told from it."""
     pace = Pace(2)
-    pace.add_step(0.01, 0.0)
+    pace.add_step(0.01, 0.01)
     assert pace.threads == 2
 
 
@@ -75,3 +79,23 @@ def test_a_new_limit_holds_at_once() -> None:
     assert pace.threads == 2
     pace.allow(6)
     assert pace.threads == 6
+
+
+def test_waiting_for_a_core_is_counted() -> None:
+    """A neighbour that is busy on this thread's only core makes it wait."""
+    allowed = os.sched_getaffinity(0)
+    core = min(allowed)
+    neighbour = subprocess.Popen(
+        [sys.executable, "-c", f"import os; os.sched_setaffinity(0, {{{core}}})\nwhile True: pass"]
+    )
+    os.sched_setaffinity(0, {core})
+    try:
+        before = core_wait_seconds()
+        deadline = time.monotonic() + 60
+        while core_wait_seconds() == before and time.monotonic() < deadline:
+            pass
+        assert core_wait_seconds() > before
+    finally:
+        os.sched_setaffinity(0, allowed)
+        neighbour.kill()
+        neighbour.wait()

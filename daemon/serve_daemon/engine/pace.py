@@ -1,12 +1,14 @@
-"""How many threads to compute with while others want the cores too. No clock is read here.
+"""How many threads to compute with while others want the cores too.
 
 Threads that share a computation wait for each other, spinning, hundreds of times a step. Where one
 of them has lost its core to another process, all wait: a step of two threads beside two busy
 processes takes ten times as long as a step of one thread.
 """
 
+from pathlib import Path
+
 WINDOW_SECONDS = 0.1  # of computing, before anything is concluded
-CONTENDED_SHARE = 0.85  # of the time on a core; an undisturbed thread is nearly always on one
+CONTENDED_SHARE = 0.15  # of the time without a core that was wanted
 SHORTEST_PATIENCE_SECONDS = 0.5  # before more threads are tried again; doubles as it fails
 LONGEST_PATIENCE_SECONDS = 16.0
 
@@ -17,7 +19,7 @@ class Pace:
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self.threads = limit
-        self._wall_seconds = self._busy_seconds = 0.0
+        self._wall_seconds = self._waited_seconds = 0.0
         self._patience_seconds = SHORTEST_PATIENCE_SECONDS
         self._calm_seconds = 0.0  # since the last change
 
@@ -28,16 +30,16 @@ class Pace:
             self._calm_seconds = 0.0
             self._patience_seconds = SHORTEST_PATIENCE_SECONDS
 
-    def add_step(self, wall_seconds: float, busy_seconds: float) -> None:
-        """Take in a step that took `wall_seconds`, `busy_seconds` of them on a core."""
+    def add_step(self, wall_seconds: float, waited_seconds: float) -> None:
+        """Take in a step that took `wall_seconds`, `waited_seconds` of them without a core."""
         self._wall_seconds += wall_seconds
-        self._busy_seconds += busy_seconds
+        self._waited_seconds += waited_seconds
         if self._wall_seconds < WINDOW_SECONDS:
             return
-        share = self._busy_seconds / self._wall_seconds
+        share = self._waited_seconds / self._wall_seconds
         self._calm_seconds += self._wall_seconds
-        self._wall_seconds = self._busy_seconds = 0.0
-        if self.threads > 1 and share < CONTENDED_SHARE:
+        self._wall_seconds = self._waited_seconds = 0.0
+        if self.threads > 1 and share > CONTENDED_SHARE:
             self._withdraw()
         elif self._calm_seconds >= self._patience_seconds:
             self._advance()
@@ -53,3 +55,16 @@ class Pace:
         else:
             self._patience_seconds = SHORTEST_PATIENCE_SECONDS
         self._calm_seconds = 0.0
+
+
+def core_wait_seconds() -> float:
+    """How long this thread was ready to run and had no core, since it began.
+
+    What it waited for other threads of its own process is not in it. 0 where Linux does not count
+    (Documentation/scheduler/sched-stats.rst).
+    """
+    try:
+        counts = Path("/proc/thread-self/schedstat").read_bytes().split()
+    except OSError:
+        return 0.0
+    return int(counts[1]) / 1e9

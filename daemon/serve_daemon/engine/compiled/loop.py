@@ -14,7 +14,7 @@ from serve_daemon.engine.compiled.sequences import Piece, Sequence, pack, pieces
 from serve_daemon.engine.compiled.slots import SlotTable
 from serve_daemon.engine.compiled.step import Forward, compute
 from serve_daemon.engine.logprobs import logprobs_of
-from serve_daemon.engine.pace import Pace
+from serve_daemon.engine.pace import Pace, core_wait_seconds
 from serve_daemon.engine.protocol import Outputs, Sink
 from serve_daemon.engine.sampling import choose
 
@@ -140,7 +140,7 @@ class Loop:
     # ------------------------------------------------ a step
 
     def _step(self) -> None:
-        start, busy = time.monotonic(), time.thread_time()
+        start, waited = time.monotonic(), core_wait_seconds()
         self._adapt_threads()
         num_decoding = sum(sequence.is_decoding for sequence in self._running)
         pieces = list(pieces_of(self._running, self._budget.prompt_tokens(num_decoding)))
@@ -152,7 +152,7 @@ class Loop:
         now = time.monotonic()
         num_prompt = sum(piece.stop - piece.start for piece in pieces) - num_decoding
         self._budget.add_step(now - start, num_decoding, num_prompt)
-        self._pace.add_step(now - start, time.thread_time() - busy)
+        self._pace.add_step(now - start, core_wait_seconds() - waited)
         self.steps += 1
         self.last_progress = now
         if outputs and self.sink is not None:

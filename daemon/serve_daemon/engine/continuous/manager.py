@@ -23,7 +23,7 @@ from serve_daemon.engine.continuous.lazy_zeros import LazyZeros
 from serve_daemon.engine.continuous.pipeline import CarryOver, land, must_land
 from serve_daemon.engine.continuous.runner import Runner
 from serve_daemon.engine.continuous.sequences import SequenceState
-from serve_daemon.engine.pace import Pace
+from serve_daemon.engine.pace import Pace, core_wait_seconds
 
 # Dynamo compiles each layer anew, and gives up after 8 of them.
 COMPILATIONS_PER_LAYER = 4
@@ -128,11 +128,11 @@ class Manager(ContinuousBatchingManager):  # type: ignore[misc]
         if self._threads != self._pace.threads:
             self._threads = self._pace.threads
             torch.set_num_threads(self._threads)  # of this thread, which computes
-        began, began_busy = time.monotonic(), time.thread_time()
+        began, waited = time.monotonic(), core_wait_seconds()
         if self._attends_by_sequence:
             _plan_attention(self.batch_processor)
         super()._generation_step()
-        self._pace.add_step(time.monotonic() - began, time.thread_time() - began_busy)
+        self._pace.add_step(time.monotonic() - began, core_wait_seconds() - waited)
         self._hooks.stepped()
 
     def _run_generation_loop(self) -> None:
