@@ -10,7 +10,7 @@ import pytest
 
 from serve_daemon.engine.pace import LONGEST_PATIENCE_SECONDS, Pace, core_wait_seconds
 
-CALM, DISTURBED = 0.01, 0.4  # shares of a step that its thread had no core
+CALM, DISTURBED = 0.01, 0.6  # shares of a step that its thread had no core
 
 
 def live(pace: Pace, seconds: float, share: float) -> list[int]:
@@ -33,7 +33,7 @@ def test_undisturbed_all_threads_are_used() -> None:
 )
 def test_disturbed_threads_are_withdrawn(limit: int, falls: list[int]) -> None:
     """A quarter at a time, down to one."""
-    used = [limit, *live(Pace(limit), 0.1 * len(falls), DISTURBED)]
+    used = [limit, *live(Pace(limit), 0.25 * len(falls), DISTURBED)]
     changes = [after for before, after in pairwise(used) if before != after]
     assert changes == [threads for threads in falls if threads != limit]
 

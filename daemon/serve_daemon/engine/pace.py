@@ -7,8 +7,8 @@ processes takes ten times as long as a step of one thread.
 
 from pathlib import Path
 
-WINDOW_SECONDS = 0.1  # of computing, before anything is concluded
-CONTENDED_SHARE = 0.15  # of the time without a core that was wanted
+WINDOW_SECONDS = 0.25  # of computing, before anything is concluded
+CONTENDED_SHARE = 0.4  # of the time without a core; a thread that waits less is still worth having
 SHORTEST_PATIENCE_SECONDS = 0.5  # before more threads are tried again; doubles as it fails
 LONGEST_PATIENCE_SECONDS = 16.0
 
