@@ -5,7 +5,6 @@
 #include "threads.h"
 
 #include <algorithm>
-#include <atomic>
 #include <vector>
 
 #include <torch/csrc/stable/library.h>
@@ -17,22 +16,6 @@ namespace serve {
 namespace {
 
 constexpr int64_t STORED_AT_ONCE = 16; // tokens for which it is worth waking a thread
-
-// `work(index, next)` for each of 0..count; a thread that has done its share takes what is left.
-// `next` is the index that the thread will be given after this one, or the same one.
-template <class Work>
-void shared_out(int64_t count, const Work& work) {
-  const int64_t threads = std::min<int64_t>(count, torch::stable::get_num_threads());
-  std::atomic<int64_t> next{0};
-  in_parallel(threads, 1, [&](int64_t, int64_t) {
-    int64_t index = next.fetch_add(1, std::memory_order_relaxed);
-    while (index < count) {
-      const int64_t following = next.fetch_add(1, std::memory_order_relaxed);
-      work(index, following < count ? following : index);
-      index = following;
-    }
-  });
-}
 
 std::vector<Run> runs(const int64_t* slots, const int64_t* positions, int64_t tokens,
                       int64_t limit) {

@@ -18,6 +18,9 @@ namespace {
 
 constexpr int64_t PAGE_BYTES = 4096;
 
+// Of each thread: where one loses its core for a while, the others do what it has not begun.
+constexpr int64_t SHARES = 8;
+
 // Rows this far apart all fall into one set of the first cache, of which it holds but eight.
 bool collides(int64_t rows, int64_t stride) { return rows > 6 && stride * 2 % PAGE_BYTES == 0; }
 
@@ -37,8 +40,11 @@ void compute(Linear linear, int64_t inputs) {
     copy_rows(linear.input, linear.rows, inputs, rows, linear.stride);
     linear.input = rows;
   }
-  in_parallel(linear.panels(), 1, [&](int64_t begin, int64_t end) {
-    linear_panels(linear, begin, end);
+  const int64_t threads = torch::stable::get_num_threads();
+  const int64_t grain = std::max<int64_t>(linear.panels() / (threads * SHARES), 1);
+  shared_out((linear.panels() + grain - 1) / grain, [&](int64_t share, int64_t) {
+    const int64_t begin = share * grain;
+    linear_panels(linear, begin, std::min(begin + grain, linear.panels()));
   });
 }
 
