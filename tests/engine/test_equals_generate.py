@@ -9,15 +9,17 @@ import pytest
 
 from engine.architectures import ARCHITECTURES, WINDOW, write_checkpoint
 from engine.client import SMOLLM2, EngineProcess, Gateway
+from engine.compiled_step import compile_step
 from engine.engines import ENGINES
 from engine.models import VOCABULARY
 from engine.reference import Continuation, first_difference, generate, is_near_tie
 from serve_daemon.wire.messages import EngineSpec
 
-pytestmark = [pytest.mark.model, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.model, pytest.mark.timeout(3600)]
 
+ALL = 64  # prompts
 LENGTH = 24  # tokens after each prompt
-MOST_NEAR_TIES = 2  # of 64 prompts
+MOST_NEAR_TIES = 2  # of all prompts
 
 
 @pytest.fixture(scope="module")
@@ -55,11 +57,11 @@ def check(wanted: Sequence[Continuation], got: Sequence[list[int]]) -> None:
     assert len(differing) <= MOST_NEAR_TIES
 
 
-@pytest.mark.parametrize("count", [16, pytest.param(64, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [16, pytest.param(ALL, marks=pytest.mark.long)])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_every_architecture(
-    engine: str, architecture: str, count: int, tmp_path: Path, checkpoints: Path
+    engine: str, architecture: str, count: int, model_cache: Path, checkpoints: Path
 ) -> None:
     """With random weights, alone and all at once."""
     folder = checkpoints / architecture
@@ -71,17 +73,21 @@ async def test_every_architecture(
     spec = EngineSpec(
         model=architecture, source=str(folder), engine=engine, dtype="float32", max_requests=16
     )
-    with EngineProcess(spec, tmp_path) as process:
+    if count == ALL:
+        compile_step(spec, model_cache)
+    with EngineProcess(spec, model_cache) as process:
         process.ready()
         for got in await answers(process, questions):
             check(wanted, got)
 
 
-@pytest.mark.parametrize("count", [6, pytest.param(64, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [6, pytest.param(ALL, marks=pytest.mark.long)])
 @pytest.mark.parametrize("engine", ENGINES)
 async def test_smollm2(engine: str, count: int, model_cache: Path) -> None:
     """The real model, alone and all at once."""
     spec = EngineSpec(model="smollm2", source=SMOLLM2, engine=engine, dtype="float32")
+    if count == ALL:
+        compile_step(spec, model_cache)
     with EngineProcess(spec, model_cache) as process:
         folder = Path(process.ready().artefacts)
         questions = prompts(count, 49_000)

@@ -1,7 +1,6 @@
 """How well the engines foretell prose, beside plain Transformers with the same weights."""
 
 import math
-import os
 import subprocess
 import sys
 from functools import cache
@@ -10,15 +9,14 @@ from pathlib import Path
 import msgspec
 import pytest
 
-import source
 from engine.client import SMOLLM2
+from engine.compiled_step import ENVIRONMENT, compile_step
 from engine.engines import ENGINES
 from serve_daemon.wire.messages import EngineSpec
 
 pytestmark = [pytest.mark.model, pytest.mark.long, pytest.mark.timeout(3600)]
 
 NUM_TOKENS = 10_000
-QUIET = {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error"}
 PROGRAM = (sys.executable, "-m", "engine.perplexity")
 
 
@@ -27,11 +25,12 @@ def perplexity(model_cache: Path, engine: str, dtype: str, quantization: str = "
     spec = EngineSpec(
         model="m", source=SMOLLM2, engine=engine, dtype=dtype, quantization=quantization
     )
+    compile_step(spec, model_cache)
     ran = subprocess.run(
         [*PROGRAM, str(model_cache), str(NUM_TOKENS)],
         input=msgspec.json.encode(spec),
         stdout=subprocess.PIPE,
-        env={**os.environ, **QUIET, "PYTHONPATH": str(source.TESTS)},
+        env=ENVIRONMENT,
         check=True,
     )
     return math.exp(-float(ran.stdout))

@@ -2,7 +2,6 @@
 
 import asyncio
 import random
-from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -10,6 +9,7 @@ import pytest
 
 from engine.architectures import write_checkpoint
 from engine.client import EngineProcess, Gateway, Stream
+from engine.compiled_step import compile_step
 from engine.engines import ENGINES
 from engine.models import BYTES_PER_TOKEN
 from engine.random_requests import LONGEST_ANSWER, Request, check, impossible, prompts, request
@@ -19,6 +19,7 @@ from serve_daemon.wire.sampling import Sampling
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(3600)]
 
+MANY = 10_000  # requests
 CONTEXT = 512
 MAX_REQUESTS = 8
 OPEN_REQUESTS = 40  # at a time, of which most wait
@@ -36,25 +37,18 @@ def references(checkpoint: Path) -> list[Continuation]:
     return [generate(checkpoint, each, LONGEST_ANSWER) for each in prompts()]
 
 
-@pytest.fixture(scope="module", params=ENGINES)
-def engine(
-    request: pytest.FixtureRequest, checkpoint: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[EngineProcess]:
-    """One that can't hold as many tokens as its sequences have, where they share a pool."""
-    pool_bytes = CONTEXT * BYTES_PER_TOKEN if request.param == "continuous" else 0
-    spec = EngineSpec(
+def spec_of(name: str, checkpoint: Path) -> EngineSpec:
+    """An engine that can't hold as many tokens as its sequences have, where they share a pool."""
+    return EngineSpec(
         model="tiny",
         source=str(checkpoint),
-        engine=request.param,
+        engine=name,
         dtype="float32",
         max_requests=MAX_REQUESTS,
         max_context=CONTEXT,
         max_batch_tokens=64,
-        kv_cache_memory=pool_bytes,
+        kv_cache_memory=CONTEXT * BYTES_PER_TOKEN if name == "continuous" else 0,
     )
-    with EngineProcess(spec, tmp_path_factory.mktemp("cache")) as process:
-        assert process.ready().max_context == CONTEXT
-        yield process
 
 
 async def ask(gateway: Gateway, wanted: Request) -> Stream:
@@ -111,27 +105,40 @@ async def check_whole_context(gateway: Gateway) -> None:
         assert stream.finish is Finish.LENGTH
 
 
-@pytest.mark.parametrize("count", [500, pytest.param(10_000, marks=pytest.mark.long)])
+@pytest.mark.parametrize("count", [500, pytest.param(MANY, marks=pytest.mark.long)])
+@pytest.mark.parametrize("name", ENGINES)
 async def test_random_requests(
-    count: int, engine: EngineProcess, references: list[Continuation]
+    name: str, count: int, checkpoint: Path, references: list[Continuation], model_cache: Path
 ) -> None:
     """Each ends once and as asked, greedy ones as generate() does, all others as when alone."""
-    known = prompts()
-    halves = range(1, count // 2 + 1), range(count // 2 + 1, count + 1)
-    async with await Gateway.connect(engine.socket_path) as gateway:
-        answers = await ask_all(gateway, halves[0], known)
-        await becomes_empty(engine)
-        before = resident_bytes(engine)
-        answers |= await ask_all(gateway, halves[1], known)
-        await becomes_empty(engine)
-        assert resident_bytes(engine) - before < MAX_GROWTH_BYTES
-        for wanted, stream in answers.values():
-            check(wanted, stream)
-            if wanted.is_plainly_greedy:
-                check_greedy(wanted, stream, references[known.index(wanted.prompt)])
-        await check_alone(gateway, answers)
-        await check_whole_context(gateway)
-        await becomes_empty(engine)
+    spec = spec_of(name, checkpoint)
+    if count == MANY:
+        compile_step(spec, model_cache)
+    with EngineProcess(spec, model_cache) as engine:
+        assert engine.ready().max_context == CONTEXT
+        async with await Gateway.connect(engine.socket_path) as gateway:
+            answers = await ask_in_halves(engine, gateway, count)
+            for wanted, stream in answers.values():
+                check(wanted, stream)
+                if wanted.is_plainly_greedy:
+                    check_greedy(wanted, stream, references[prompts().index(wanted.prompt)])
+            await check_alone(gateway, answers)
+            await check_whole_context(gateway)
+            await becomes_empty(engine)
+
+
+async def ask_in_halves(
+    engine: EngineProcess, gateway: Gateway, count: int
+) -> dict[int, tuple[Request, Stream]]:
+    """All answers; the second half takes no more memory than the first one has."""
+    known, half = prompts(), count // 2
+    answers = await ask_all(gateway, range(1, half + 1), known)
+    await becomes_empty(engine)
+    before = resident_bytes(engine)
+    answers |= await ask_all(gateway, range(half + 1, count + 1), known)
+    await becomes_empty(engine)
+    assert resident_bytes(engine) - before < MAX_GROWTH_BYTES
+    return answers
 
 
 async def check_alone(gateway: Gateway, answers: dict[int, tuple[Request, Stream]]) -> None:
