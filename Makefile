@@ -6,7 +6,8 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STAMP := $(VENV)/.installed
 
-.PHONY: venv serve test test-all check bench bench-start bench-control lock clean
+.PHONY: venv serve test test-all check lock clean
+.PHONY: bench bench-engine bench-profile bench-long-prompt bench-gpu bench-start bench-control
 
 venv: $(STAMP)  ## A virtual environment with everything in it; the commands are in .venv/bin
 
@@ -30,8 +31,21 @@ test-all: venv  ## With what takes too long for every change
 check: venv  ## Linters, types, import contracts and budgets alone
 	$(BIN)/python -m pytest tests/test_house.py
 
-bench: venv .venv-peer/.installed  ## Speed, delays and memory beside `transformers serve`; writes down the results
+# Each writes a section of benchmarks/RESULTS.md where it has one.
+bench: venv .venv-peer/.installed  ## Speed, delays and memory of both engines beside their peers
 	$(BIN)/python benchmarks/bench.py .venv-peer/bin/python --write
+
+bench-engine: venv  ## The engines without HTTP
+	$(BIN)/python benchmarks/in_process.py --cache .cache
+
+bench-profile: venv  ## Where a step's time goes, beside the limits of the machine
+	$(BIN)/python benchmarks/step_profile.py --cache .cache --write
+
+bench-long-prompt: venv  ## How long a prompt of 2,000 tokens holds up others' streams
+	$(BIN)/python benchmarks/long_prompt.py --write
+
+bench-gpu: venv .venv-peer/.installed  ## Llama shapes of 1B and 8B with random weights, on a GPU
+	$(BIN)/python benchmarks/gpu.py .venv-peer/bin/python --write
 
 # The peer gets an environment of its own: it brings a web stack that nothing here uses.
 bench-start: venv .venv-peer/.installed  ## Start-up time beside `transformers serve`

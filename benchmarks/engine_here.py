@@ -27,7 +27,11 @@ OWNER = 0
 GREEDY = Sampling(temperature=0.0)
 SILENCE_SECONDS = 600.0  # without a step, after which an engine is given up
 PACKAGE_SECONDS = 900.0  # for building what an engine computes with later
-IN_USE = "compiled step in use"  # as the engine logs it
+ANNOUNCEMENT_SECONDS = 3.0  # in which an engine says that it builds something
+# As the compiled engine logs it.
+BUILDING = "compiling the step, serving uncompiled meanwhile"
+IN_USE = "compiled step in use"
+IN_VAIN = "the step can't be compiled, serving it uncompiled"
 
 
 class Listener:
@@ -84,8 +88,7 @@ def engine_here(spec: EngineSpec, cache: Path) -> Here:
     One that compiles does so before this returns, if `cache` holds no package of it yet.
     Raises `EngineError` where it can't be, `ServerError` where it doesn't compile.
     """
-    compiled = threading.Event()
-    _log_to_stderr(compiled)
+    log = EngineLog()
     for name, value in SPINNING.items():
         os.environ.setdefault(name, value)  # read when torch is imported
     checkpoint = loader.locate(spec, _ignore)
@@ -98,21 +101,46 @@ def engine_here(spec: EngineSpec, cache: Path) -> Here:
     listener = Listener()
     engine.start(listener)
     engine.use_threads(num_cores())
-    if spec.engine == "compiled" and not compiled.wait(PACKAGE_SECONDS):
-        raise ServerError(f"no compiled step within {PACKAGE_SECONDS:.0f} s")
+    if spec.engine == "compiled":
+        log.wait_for_package(must_come=loaded.device == "cpu")
     return Here(engine, loaded, listener)
 
 
-def _log_to_stderr(compiled: threading.Event) -> None:
-    def watch(_logger: Any, _method: str, event: Any) -> Any:
-        if event.get("event") == IN_USE:
-            compiled.set()
-        return event
+class EngineLog:
+    """What the engines of this process log, which goes to stderr, and what follows from it."""
 
-    structlog.configure(
-        processors=[watch, structlog.processors.JSONRenderer()],
-        logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
-    )
+    def __init__(self) -> None:
+        self._has_begun = threading.Event()
+        self._has_ended = threading.Event()
+        self._failure = ""
+        structlog.configure(
+            processors=[self._watch, structlog.processors.JSONRenderer()],
+            logger_factory=structlog.WriteLoggerFactory(file=sys.stderr),
+        )
+
+    def wait_for_package(self, *, must_come: bool) -> None:
+        """Return when what was being built is in use; unless it must come, nothing may be built.
+
+        Raises `ServerError` where that fails, or takes too long.
+        """
+        if not must_come and not self._has_begun.wait(ANNOUNCEMENT_SECONDS):
+            return
+        if not self._has_ended.wait(PACKAGE_SECONDS):
+            raise ServerError(f"no compiled step within {PACKAGE_SECONDS:.0f} s")
+        if self._failure:
+            raise ServerError(f"the step can't be compiled: {self._failure}")
+
+    def _watch(self, _logger: Any, _method: str, event: Any) -> Any:
+        match event.get("event"):
+            case text if text == BUILDING:
+                self._has_begun.set()
+            case text if text == IN_USE:
+                self._has_begun.set()
+                self._has_ended.set()
+            case text if text == IN_VAIN:
+                self._failure = str(event.get("error", ""))
+                self._has_ended.set()
+        return event
 
 
 def _ignore(phase: Phase, detail: str, done: int, total: int) -> None:

@@ -85,6 +85,23 @@ def of_load(label: str, replies: Sequence[Reply], expected_tokens: int) -> Measu
     }
 
 
+def steady_rate(replies: Sequence[Reply]) -> float:
+    """Tokens per second while all streams decode: from the last one's first to the first's end.
+
+    Where several tokens came as one piece of text, each piece counts as many as the others.
+    Raises `ValueError` where there is no such time.
+    """
+    begin = max(each.texts_seconds[0] for each in replies)
+    end = min(each.texts_seconds[-1] for each in replies)
+    if end <= begin:
+        raise ValueError("the streams did not decode at the same time: ask for more tokens")
+    counted = 0.0
+    for reply in replies:
+        pieces = sum(begin < each <= end for each in reply.texts_seconds)
+        counted += pieces * reply.completion_tokens / len(reply.texts_seconds)
+    return counted / (end - begin)
+
+
 def of_prompts(replies: Sequence[Reply]) -> Measured:
     """How fast long prompts are read, one at a time, each answered with a single token."""
     tokens = sum(each.prompt_tokens for each in replies)

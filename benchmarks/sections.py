@@ -9,10 +9,11 @@ CPU, LONG_PROMPT, GPU, PROFILE = "CPU", "A long prompt among streams", "GPU", "P
 ORDER = (CPU, LONG_PROMPT, GPU, PROFILE)
 
 
-def store(title: str, body: str) -> None:
-    """Put `body` into the file under `title`."""
+def store(title: str, body: str, *, is_added: bool = False) -> None:
+    """Put `body` into the file under `title`, instead of what stands there or behind it."""
     text = RESULTS.read_text() if RESULTS.exists() else ""
-    RESULTS.write_text(replaced(text, title, body))
+    before = taken_apart(text)[1].get(title, "") if is_added else ""
+    RESULTS.write_text(replaced(text, title, f"{before}\n\n{body}"))
 
 
 def replaced(text: str, title: str, body: str) -> str:

@@ -1,6 +1,8 @@
 """Llama models with random weights: their configs, and a tokenizer whose every token is text."""
 
 import json
+import random
+import string
 import subprocess
 import sys
 from pathlib import Path
@@ -77,15 +79,16 @@ def write_weights(folder: Path, device: str) -> None:
         subprocess.run(command, check=True, capture_output=True)
 
 
-def prompt_of(num_tokens: int) -> str:
-    """A text of so many tokens: one a letter. No end of it is the beginning of another one's."""
-    return ("abcdefghijklmnopqrstuvwxyz" * (num_tokens // 26 + 1))[:num_tokens]
+def prompt_of(num_tokens: int, seed: int = 0) -> str:
+    """A text of so many tokens, one a letter; another seed gives one that begins differently."""
+    draw = random.Random(seed)  # noqa: S311 (nothing is secret here)
+    return "".join(draw.choices(string.ascii_lowercase, k=num_tokens))
 
 
 def _write_tokenizer(folder: Path, size: int) -> None:
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-    letters = sorted(pre_tokenizers.ByteLevel.alphabet())
+    letters = sorted(filter(str.isascii, pre_tokenizers.ByteLevel.alphabet()))
     words = ["<unk>", "<s>", "</s>", *letters]
     words += [f"[{number}]" for number in range(size - len(words))]
     vocabulary = {word: number for number, word in enumerate(words)}

@@ -4,7 +4,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from figures import Figure, Reply, Spread, advantage, of_load, of_prompts, percentile, spread
+from figures import (
+    Figure,
+    Reply,
+    Spread,
+    advantage,
+    of_load,
+    of_prompts,
+    percentile,
+    spread,
+    steady_rate,
+)
 
 NUMBERS = st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=50)
 FASTER, LATER = Figure("speed", "tokens/s", more_is_better=True), Figure("delay", "ms")
@@ -75,3 +85,24 @@ def test_prompts_are_timed_from_the_question_to_the_answer() -> None:
     replies = [Reply(0.0, (2.0,), 2.0, 500, 1), Reply(5.0, (8.0,), 8.0, 520, 1)]
     measured = {figure.name: value for figure, value in of_prompts(replies).items()}
     assert measured == {"long prompts: length": 510.0, "long prompts: throughput": 204.0}
+
+
+def test_a_steady_rate_counts_while_all_decode() -> None:
+    """Not while prompts are read, nor after the first has ended."""
+    replies = [
+        Reply(0.0, (1.0, 2.0, 3.0, 4.0, 5.0), 5.0, 10, 5),
+        Reply(0.0, (3.0, 4.0, 5.0, 6.0, 7.0), 7.0, 10, 5),
+    ]
+    assert steady_rate(replies) == pytest.approx(2.0)
+
+
+def test_tokens_that_come_together_count_all_the_same() -> None:
+    """A gateway may send several as one piece of text."""
+    assert steady_rate([Reply(0.0, (1.0, 3.0, 5.0), 5.0, 10, 6)]) == pytest.approx(1.0)
+
+
+def test_streams_that_never_decode_together_have_no_rate() -> None:
+    """A sum of what they did one after the other would be wrong."""
+    replies = [Reply(0.0, (1.0, 2.0), 2.0, 10, 2), Reply(0.0, (3.0, 4.0), 4.0, 10, 2)]
+    with pytest.raises(ValueError, match="ask for more tokens"):
+        steady_rate(replies)

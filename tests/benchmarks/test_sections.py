@@ -42,3 +42,9 @@ def test_the_file_is_made_where_there_is_none(
     store(GPU, "fast")
     store(CPU, "slow")
     assert taken_apart((tmp_path / "RESULTS.md").read_text())[1] == {CPU: "slow", GPU: "fast"}
+    store(GPU, "faster", is_added=True)
+    store(CPU, "slower")
+    assert taken_apart((tmp_path / "RESULTS.md").read_text())[1] == {
+        CPU: "slower",
+        GPU: "fast\n\nfaster",
+    }
