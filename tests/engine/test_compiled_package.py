@@ -35,7 +35,7 @@ def test_a_package_stands_in_for_the_step(tmp_path: Path) -> None:
     from serve_daemon.engine import loader
     from serve_daemon.engine.compiled import package
     from serve_daemon.engine.compiled.build import Order
-    from serve_daemon.engine.compiled.builder import build_in_background
+    from serve_daemon.engine.compiled.ahead_of_time import build_in_background
     from serve_daemon.engine.compiled.prepare import prepare
     from serve_daemon.engine.compiled.step import compute
 

@@ -31,7 +31,12 @@ def copy(layers: Iterable[Layer], source: int, target: int, length: int) -> None
 
 
 def _zeros(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:
-    """On a CPU, slots that nobody has used take no memory."""
-    if like.device.type != "cpu":
-        return torch.zeros(shape, dtype=like.dtype, device=like.device)
-    return untouched.zeros(shape, like.dtype)
+    """On a CPU, slots that nobody has used take no memory.
+
+    On a GPU the heads of one token lie together, as flash attention wants them.
+    """
+    if like.device.type == "cpu":
+        return untouched.zeros(shape, like.dtype)
+    slots, heads, length, size = shape
+    by_token = torch.zeros(slots, length, heads, size, dtype=like.dtype, device=like.device)
+    return by_token.transpose(1, 2)

@@ -2,16 +2,16 @@
 
 import threading
 import time
-from pathlib import Path
+from collections.abc import Callable
+from typing import Protocol
 
-import structlog
-
-from serve_daemon.engine.compiled import caches, memory, package
-from serve_daemon.engine.compiled.build import Order
-from serve_daemon.engine.compiled.builder import build_in_background
+from serve_daemon.engine.compiled import caches, memory
+from serve_daemon.engine.compiled.ahead_of_time import AheadOfTime
+from serve_daemon.engine.compiled.just_in_time import JustInTime
 from serve_daemon.engine.compiled.loop import Join, Leave, Loop, Stop, Use
 from serve_daemon.engine.compiled.prepare import prepare
 from serve_daemon.engine.compiled.sequences import Sequence
+from serve_daemon.engine.compiled.step import Compute
 from serve_daemon.engine.errors import EngineError
 from serve_daemon.engine.geometry import available_bytes, eos_tokens, weights_bytes
 from serve_daemon.engine.loader import Loaded
@@ -26,8 +26,6 @@ ATTENTIONS = ("auto", ATTENTION)
 # Tokens of one step: a long prompt is cut, so that others' tokens don't wait for all of it.
 CPU_BATCH_TOKENS = 256
 ACCELERATOR_BATCH_TOKENS = 2048
-
-log = structlog.get_logger()
 
 
 def check(spec: EngineSpec) -> None:
@@ -45,6 +43,16 @@ def make(loaded: Loaded, spec: EngineSpec, threads: int) -> Engine:
     return CompiledEngine(loaded, spec, threads)
 
 
+class Compiler(Protocol):
+    """How the step of a device is made fast."""
+
+    def compute(self) -> Compute:
+        """The best that there is at once."""
+
+    def improve(self, use: Callable[[Compute], None]) -> None:
+        """Return at once; call `use`, from another thread, when there is something better."""
+
+
 class CompiledEngine:
     """See `serve_daemon.engine.protocol.Engine`."""
 
@@ -55,12 +63,13 @@ class CompiledEngine:
         self._prepared = prepare(loaded)
         self._pool = self._plan()
         self._prepared.attach(self._pool.slots, self._pool.max_context)
+        make_compiler = AheadOfTime if loaded.device == "cpu" else JustInTime
+        self._compiler: Compiler = make_compiler(loaded, spec, self._prepared)
         usual = CPU_BATCH_TOKENS if loaded.device == "cpu" else ACCELERATOR_BATCH_TOKENS
         self._loop = Loop(
-            forward=self._prepared.step,
+            compute=self._compiler.compute(),
             slots=self._pool.slots,
             max_tokens=max(spec.max_batch_tokens or usual, spec.max_requests),
-            device=loaded.device,
             copy_slot=lambda *places: caches.copy(self._prepared.layers, *places),
         )
         self._loop.wanted_threads = threads
@@ -82,9 +91,6 @@ class CompiledEngine:
         )
 
     def start(self, sink: Sink) -> None:
-        file = package.file_for(self._loaded.model, self._loaded.cache)
-        if file.exists():
-            self._use(file)
         warm_up = WarmUp()
         self._sink = warm_up
         self._loop.sink = self
@@ -94,8 +100,7 @@ class CompiledEngine:
         warm_up.wait()
         self._loop.steps = self._loop.generated_tokens = 0
         self._sink = sink
-        if not file.exists():
-            build_in_background(self._order(file), self._use)
+        self._compiler.improve(lambda compute: self._loop.tell(Use(compute)))
 
     def submit(self, owner: int, sequence: Submit) -> None:
         if problem := problem_of(sequence, self._pool.max_context, self._vocabulary):
@@ -164,12 +169,3 @@ class CompiledEngine:
             available_bytes(self._loaded.device),
             self._loaded.device.partition(":")[0],
         )
-
-    def _order(self, target: Path) -> Order:
-        loaded = self._loaded
-        return Order(self._spec, str(loaded.checkpoint), str(loaded.cache), str(target))
-
-    def _use(self, file: Path) -> None:
-        """Compute with the package in `file`; it may come at any time."""
-        self._loop.tell(Use(package.load(file, self._prepared.step)))
-        log.info("compiled step in use", package=str(file))

@@ -12,7 +12,7 @@ from msgspec import Struct
 from serve_daemon.engine.compiled.budget import Budget
 from serve_daemon.engine.compiled.sequences import Piece, Sequence, pack, pieces_of
 from serve_daemon.engine.compiled.slots import SlotTable
-from serve_daemon.engine.compiled.step import Forward, compute
+from serve_daemon.engine.compiled.step import Compute
 from serve_daemon.engine.logprobs import logprobs_of
 from serve_daemon.engine.pace import Pace, core_wait_seconds
 from serve_daemon.engine.protocol import Outputs, Sink
@@ -33,7 +33,7 @@ class Leave(Struct, frozen=True):
 class Use(Struct, frozen=True):
     """Compute with this from the next step on."""
 
-    forward: Forward
+    compute: Compute
 
 
 class Stop(Struct, frozen=True):
@@ -47,10 +47,9 @@ class Loop:
     """Owns the sequences and the slots; everything but `tell` happens in the computing thread."""
 
     def __init__(
-        self, *, forward: Forward, slots: int, max_tokens: int, device: str, copy_slot: CopySlot
+        self, *, compute: Compute, slots: int, max_tokens: int, copy_slot: CopySlot
     ) -> None:
-        self._forward = forward
-        self._device = device
+        self._compute = compute
         self._copy_slot = copy_slot
         self._slots = SlotTable(slots)
         self._budget = Budget(max_tokens)
@@ -102,8 +101,8 @@ class Loop:
                 self._waiting.append(sequence)
             case Leave(owner=owner, number=number):
                 self._drop(owner, number)
-            case Use(forward=forward):
-                self._forward = forward
+            case Use(compute=compute):
+                self._compute = compute
             case Stop():
                 self._stopping = True
 
@@ -144,8 +143,7 @@ class Loop:
         self._adapt_threads()
         num_decoding = sum(sequence.is_decoding for sequence in self._running)
         pieces = list(pieces_of(self._running, self._budget.prompt_tokens(num_decoding)))
-        batch = pack(pieces)
-        logits = compute(self._forward, batch, self._device)
+        logits = self._compute(pack(pieces))
         for piece in pieces:
             piece.sequence.num_computed = piece.stop
         outputs = self._sample([piece for piece in pieces if piece.is_last], logits)

@@ -18,7 +18,7 @@ import torch
 import transformers
 
 from serve_daemon.engine.compiled import attention, step
-from serve_daemon.engine.compiled.sequences import SMALLEST_BATCH
+from serve_daemon.engine.compiled.sequences import NOWHERE, SMALLEST_BATCH
 from serve_daemon.engine.compiled.step import Forward, Step
 from serve_daemon.engine.kernels import operators
 
@@ -41,7 +41,7 @@ def file_for(model: Any, cache: Path) -> Path:
 def build(module: Step, target: Path) -> None:
     """Compile `module` into `target`, which appears whole or not at all."""
     program = torch.export.export(
-        module, _example(module.model.device), dynamic_shapes=_shapes(), strict=False
+        module, example(module.model.device), dynamic_shapes=_shapes(), strict=False
     )
     partial = target.with_name(f"{target.stem}.partial{SUFFIX}")
     torch._inductor.aoti_compile_and_package(  # noqa: SLF001 - documented under this name
@@ -75,9 +75,10 @@ def load(file: Path, module: Step) -> Forward:
     return forward
 
 
-def _example(device: torch.device) -> tuple[torch.Tensor, ...]:
+def example(device: torch.device) -> tuple[torch.Tensor, ...]:
+    """What a step takes, of no sequence: nothing is stored anywhere."""
     places = torch.arange(5, device=device)
-    return places, torch.zeros_like(places), places.clone(), places[:3].clone()
+    return places, torch.full_like(places, NOWHERE), places.clone(), places[:3].clone()
 
 
 def _shapes() -> tuple[dict[int, Any], ...]:

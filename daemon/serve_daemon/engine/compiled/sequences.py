@@ -79,6 +79,7 @@ class Batch(Struct, frozen=True):
     slots: Places  # [T]
     positions: Places  # [T]
     wanted: Places  # [R], the rows whose logits are needed; never less than two
+    is_every_row_wanted: bool = False  # of those that belong to a sequence
 
 
 def pieces_of(sequences: Iterable[Sequence], prompt_tokens: int) -> Iterator[Piece]:
@@ -111,6 +112,7 @@ def pack(pieces: Several[Piece]) -> Batch:
         slots=_places(slots + [NOWHERE] * missing),
         positions=_places(positions + [0] * missing),
         wanted=_places(wanted + [0] * (SMALLEST_BATCH - len(wanted))),
+        is_every_row_wanted=len(wanted) == len(tokens),
     )
 
 

@@ -9,6 +9,7 @@ from serve_daemon.engine.compiled.sequences import Batch
 
 # (tokens [T], slots [T], positions [T], wanted [R]) to logits [R, V]
 Forward = Callable[..., torch.Tensor]
+Compute = Callable[[Batch], torch.Tensor]  # the same, of a step's batch on the host
 
 
 class Step(torch.nn.Module):
@@ -40,5 +41,10 @@ class Step(torch.nn.Module):
 
 def compute(forward: Forward, batch: Batch, device: str) -> torch.Tensor:
     """The logits [R, V] that `forward` makes of `batch`."""
+    return forward(*places(batch, device))
+
+
+def places(batch: Batch, device: str) -> list[torch.Tensor]:
+    """What a forward takes, on `device`."""
     arrays = (batch.tokens, batch.slots, batch.positions, batch.wanted)
-    return forward(*(torch.from_numpy(array).to(device, non_blocking=True) for array in arrays))
+    return [torch.from_numpy(array).to(device, non_blocking=True) for array in arrays]

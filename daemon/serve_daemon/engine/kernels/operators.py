@@ -7,7 +7,7 @@ is run. `build.load` puts the C++ implementations in for the CPU.
 import torch
 from torch import Tensor
 
-from serve_daemon.engine.kernels import reference
+from serve_daemon.engine.kernels import cuda, reference
 
 NAMESPACE = "serve_daemon"
 
@@ -23,6 +23,7 @@ torch.library.define(f"{NAMESPACE}::bf16_linear", BF16_LINEAR)
 torch.library.impl(
     f"{NAMESPACE}::slot_attention", "CompositeExplicitAutograd", reference.slot_attention
 )
+torch.library.impl(f"{NAMESPACE}::slot_attention", "CUDA", cuda.slot_attention)
 torch.library.impl(f"{NAMESPACE}::bf16_linear", "CompositeExplicitAutograd", reference.bf16_linear)
 
 

@@ -23,8 +23,8 @@ def slot_attention(  # noqa: PLR0913, PLR0917 - the schema's
 
     Nothing here waits for a device, so that a graph of a GPU may hold it.
     """
-    _store(key, key_cache, slots, positions)
-    _store(value, value_cache, slots, positions)
+    store(key, key_cache, slots, positions)
+    store(value, value_cache, slots, positions)
     output = torch.empty(query.shape, dtype=query.dtype, device=query.device)
     for begin in range(0, query.shape[0], TOKENS_AT_ONCE):
         part = slice(begin, begin + TOKENS_AT_ONCE)
@@ -43,7 +43,7 @@ def slot_attention(  # noqa: PLR0913, PLR0917 - the schema's
     return output
 
 
-def _store(new: Tensor, cache: Tensor, slots: Tensor, positions: Tensor) -> None:
+def store(new: Tensor, cache: Tensor, slots: Tensor, positions: Tensor) -> None:
     """Padding repeats what the first real token stores, or what is there where none is real."""
     if not len(slots):
         return

@@ -1,0 +1,75 @@
+"""The step on a CPU: compiled by a child process while this one serves, kept for later starts."""
+
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+import msgspec
+import structlog
+
+from serve_daemon.engine.compiled import package
+from serve_daemon.engine.compiled.build import Order
+from serve_daemon.engine.compiled.prepare import Prepared
+from serve_daemon.engine.compiled.step import Compute, compute
+from serve_daemon.engine.loader import Loaded
+from serve_daemon.wire.messages import EngineSpec
+
+log = structlog.get_logger()
+
+PROGRAM = "serve_daemon.engine.compiled.build"
+TOLD_LINES = 5  # of what a failed build says
+
+
+class AheadOfTime:
+    """See `serve_daemon.engine.compiled.engine.Compiler`."""
+
+    def __init__(self, loaded: Loaded, spec: EngineSpec, prepared: Prepared) -> None:
+        self._device = loaded.device
+        self._step = prepared.step
+        self._file = package.file_for(loaded.model, loaded.cache)
+        self._order = Order(spec, str(loaded.checkpoint), str(loaded.cache), str(self._file))
+
+    def compute(self) -> Compute:
+        if self._file.exists():
+            return self._packaged(self._file)
+        return partial(compute, self._step, device=self._device)
+
+    def improve(self, use: Callable[[Compute], None]) -> None:
+        if not self._file.exists():
+            build_in_background(self._order, lambda file: use(self._packaged(file)))
+
+    def _packaged(self, file: Path) -> Compute:
+        forward = package.load(file, self._step)
+        log.info("compiled step in use", package=str(file))
+        return partial(compute, forward, device=self._device)
+
+
+def build_in_background(order: Order, built: Callable[[Path], None]) -> None:
+    """Return at once; call `built` with the package, in another thread, once it is there."""
+    threading.Thread(target=_build, args=(order, built), name="build", daemon=True).start()
+
+
+def _build(order: Order, built: Callable[[Path], None]) -> None:
+    log.info("compiling the step, serving uncompiled meanwhile")
+    start = time.monotonic()
+    ended = subprocess.run(
+        [sys.executable, "-m", PROGRAM],
+        input=msgspec.json.encode(order),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+    )
+    if ended.returncode:
+        said = ended.stdout.decode(errors="replace").splitlines()[-TOLD_LINES:]
+        log.warning(
+            "the step can't be compiled, serving it uncompiled",
+            status=ended.returncode,
+            error="\n".join(said),
+        )
+        return
+    log.info("step compiled", seconds=round(time.monotonic() - start, 1))
+    built(Path(order.target))
