@@ -17,7 +17,8 @@ import source
 from serve_daemon.wire.messages import EngineSpec
 
 QUIET = {"HF_HUB_OFFLINE": "1", "TQDM_DISABLE": "1", "TRANSFORMERS_VERBOSITY": "error"}
-ENVIRONMENT = {**os.environ, **QUIET, "PYTHONPATH": str(source.TESTS)}
+PATH = os.pathsep.join(filter(None, [str(source.TESTS), os.environ.get("PYTHONPATH")]))
+ENVIRONMENT = {**os.environ, **QUIET, "PYTHONPATH": PATH}
 
 
 def compile_step(spec: EngineSpec, cache: Path) -> None:

@@ -34,9 +34,17 @@ class Shape(NamedTuple):
     top_p: torch.Tensor
     min_p: torch.Tensor
     typical_p: torch.Tensor
+    has_typical: bool  # whether any of them asks for it, known without asking the device
 
     def of(self, rows: torch.Tensor) -> "Shape":
-        return Shape(*(column[rows] for column in self))
+        return Shape(
+            self.temperature[rows],
+            self.top_k[rows],
+            self.top_p[rows],
+            self.min_p[rows],
+            self.typical_p[rows],
+            self.has_typical,
+        )
 
 
 class Kind(Enum):
@@ -90,8 +98,9 @@ def _shape(samplings: Sequence[Sampling], logits: torch.Tensor) -> Shape:
         for each in samplings
     ]
     table = torch.tensor(rows, dtype=torch.float32, device=logits.device)
-    temperature, top_k, *others = table.unsqueeze(-1).unbind(1)
-    return Shape(temperature, top_k.long(), *others)
+    temperature, top_k, top_p, min_p, typical_p = table.unsqueeze(-1).unbind(1)
+    has_typical = any(each.typical_p < 1 for each in samplings)
+    return Shape(temperature, top_k.long(), top_p, min_p, typical_p, has_typical)
 
 
 def _narrowed(
@@ -132,7 +141,7 @@ def _trimmed(tokens: torch.Tensor, shares: torch.Tensor, shape: Shape) -> Chosen
     kept = shares.masked_fill(above >= shape.top_p, 0)
     kept = kept.masked_fill(kept < kept[:, :1] * shape.min_p, 0)
     is_whole = kept[:, -1] == 0
-    if bool((shape.typical_p < NO_CUT).any()):
+    if shape.has_typical:
         kept = _keep_typical(kept, shape.typical_p)
     return tokens, kept, is_whole
 
