@@ -26,11 +26,16 @@ def _model(folder: Path) -> Any:
 
 
 def generate(folder: Path, prompt: Sequence[int], length: int) -> Continuation:
-    """The greedy tokens after `prompt`, in float32, alone in its batch."""
+    """The greedy tokens after `prompt`, in float32, alone in its batch; each is made once."""
+    return _generate(folder, tuple(prompt), length)
+
+
+@cache
+def _generate(folder: Path, prompt: tuple[int, ...], length: int) -> Continuation:
     import torch
 
     made = _model(folder).generate(
-        torch.tensor([list(prompt)]),
+        torch.tensor([prompt]),
         max_new_tokens=length,
         min_new_tokens=length,
         do_sample=False,
