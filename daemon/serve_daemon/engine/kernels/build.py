@@ -1,20 +1,18 @@
 """The C++ operators: compiled once, kept in the cache, loaded into torch's dispatcher."""
 
 import ctypes
-import fcntl
 import hashlib
 import os
 import platform
 import shutil
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import structlog
 import torch
 
 from serve_daemon.engine.kernels import operators  # noqa: F401 - the schemas come first
+from serve_daemon.engine.locks import locked
 
 SOURCES = Path(__file__).parent / "source"
 BUILT_AHEAD = Path(__file__).parent / "libserve_daemon_kernels.so"
@@ -64,7 +62,7 @@ def build(compiler: str, directory: Path) -> Path:
     """The library in `directory`, compiled unless it is there; it appears whole or not at all."""
     target = directory / f"{key(compiler)}.so"
     directory.mkdir(parents=True, exist_ok=True)
-    with _locked(directory / f"{target.stem}.lock"):
+    with locked(directory / f"{target.stem}.lock"):
         if not target.exists():
             partial = directory / f"{target.stem}.partial"
             _run([*command(compiler), "-o", str(partial)])
@@ -118,14 +116,3 @@ def _warn(reason: str, advice: str) -> bool:
 
 def _end(text: str) -> str:
     return text.strip()[-2000:]
-
-
-@contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    """Hold the lock at `path`; the kernel lets go of it when the process dies."""
-    descriptor = os.open(path, os.O_CREAT | os.O_RDWR | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_EX)
-        yield
-    finally:
-        os.close(descriptor)
