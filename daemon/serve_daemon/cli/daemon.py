@@ -17,6 +17,17 @@ EXIT_FAILURE = 1
 EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h: starting again changes nothing
 
 
+def _assignments(
+    _context: click.Context, _option: click.Parameter, overrides: tuple[str, ...]
+) -> tuple[str, ...]:
+    for override in overrides:
+        if "=" not in override:
+            raise click.BadParameter(
+                f'"{override}" is not KEY=VALUE, write it like --set log.level=debug'
+            )
+    return overrides
+
+
 @click.command(context_settings={"help_option_names": ["-h", "--help"]})
 @click.option(
     "--config",
@@ -25,7 +36,12 @@ EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h: starting again changes nothing
     " there is none.",
 )
 @click.option(
-    "--set", "overrides", multiple=True, metavar="KEY=VALUE", help="Override a key of the file."
+    "--set",
+    "overrides",
+    multiple=True,
+    metavar="KEY=VALUE",
+    callback=_assignments,
+    help="Override a key of the file.",
 )
 @click.option("--check", is_flag=True, help="Check the configuration and exit.")
 @click.version_option(serve_daemon.__version__, prog_name="serve-daemon")

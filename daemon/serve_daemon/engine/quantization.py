@@ -121,6 +121,10 @@ def capability(device: str) -> Capability:
     return torch.cuda.get_device_capability(torch.device(device))
 
 
+def is_quantized(model: Any) -> bool:
+    return getattr(model, "hf_quantizer", None) is not None
+
+
 def arguments(spec: EngineSpec, dtype: Any, device: str) -> dict[str, Any]:
     """What `from_pretrained` is told, so that it quantizes the weights that it reads."""
     # At each multiplication it tells that 8-bit inputs are cast: that is how the method works.

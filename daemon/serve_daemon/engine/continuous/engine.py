@@ -2,6 +2,7 @@
 
 import time
 
+from serve_daemon.engine import quantization
 from serve_daemon.engine.continuous import manager as managers
 from serve_daemon.engine.continuous.sequences import SequenceState, name, state_of
 from serve_daemon.engine.continuous.settings import check, manager_settings, pool_for
@@ -29,10 +30,10 @@ class ContinuousEngine:
         self._spec = spec
         self._device = loaded.device
         self._vocabulary: int = loaded.model.config.get_text_config().vocab_size
-        self._weights_bytes = weights_bytes(loaded.model)
         self._pool = pool_for(loaded, spec)
         build.load(loaded.cache)
-        pack_linears(loaded.model)
+        if not quantization.is_quantized(loaded.model):  # else less memory is what was asked for
+            pack_linears(loaded.model)
         self._sink: Sink | None = None
         self._live: set[str] = set()
         self._steps = 0
@@ -59,7 +60,7 @@ class ContinuousEngine:
             device=self._device,
             dtype=str(self._model.dtype).removeprefix("torch."),
             attn_implementation=managers.attention_name(self._model),
-            weights_bytes=self._weights_bytes,
+            weights_bytes=weights_bytes(self._model),
             kv_cache_bytes=self._pool.bytes,
         )
 
