@@ -26,6 +26,8 @@ from first_start import first_start
 from processes import FILE, SOURCE, ServerError, free_port, running, seconds_to_first_answer
 from workload import long_prompts, prompts
 
+ANSWER_TOKENS = 4  # of the long prompt; the first one may be none that has a text
+
 HEAD = (
     "| engine | round | usual gap (ms) | longest gap meanwhile (ms)"
     " | in usual gaps, worst stream | the prompt's tokens | read in (s) |\n"
@@ -81,7 +83,7 @@ async def one_round(
             for stream, text in enumerate(questions)
         ]
         await steady.wait()
-        prompt = await ask(target, next(long_prompts(seed, chosen.prompt_tokens)), 1)
+        prompt = await ask(target, next(long_prompts(seed, chosen.prompt_tokens)), ANSWER_TOKENS)
     return [delay_of(each.result(), prompt) for each in streams], prompt
 
 
