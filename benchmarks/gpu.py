@@ -20,10 +20,8 @@ import gpu_servers
 import sections
 import shapes
 from contestants import ENGINES, Contestant, versions
-from first_start import first_start
 from gpu_case import Case, Outcome, outcome_of
 from gpu_servers import PEER, Load
-from processes import ServerError
 from serve_daemon.wire.messages import EngineSpec
 
 SERVERS = (*(f"serve-daemon {engine}" for engine in ENGINES), PEER)
@@ -129,9 +127,7 @@ class Bench:
         loads = self._loads()
         try:
             contestant = self._contestant(server, folder)
-            if contestant.builds_a_package and self._chosen.device == "cpu":
-                first_start(contestant, gpu_servers.START_SECONDS)
-        except (ServerError, subprocess.CalledProcessError) as error:
+        except subprocess.CalledProcessError as error:
             return [Outcome(failure=str(error))] * len(loads)
         return gpu_servers.outcomes_of(contestant, loads)
 

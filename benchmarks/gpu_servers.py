@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import figures
 import shapes
 from clients import Target, closed_loop
 from contestants import BATCHING, Contestant, daemon, transformers_serve_of
+from first_start import PACKAGE_SECONDS, has_package, wait_for_package
 from gpu_case import Outcome
 from processes import ServerError, free_port, running, seconds_to_first_answer
 
@@ -42,10 +44,14 @@ def outcomes_of(contestant: Contestant, loads: Sequence[Load]) -> list[Outcome]:
     """One for each load, of one start. What fails is told, not raised."""
     port = free_port()
     try:
-        with running(contestant.command(port), contestant.environment) as process:
-            seconds_to_first_answer(process, port, contestant.model, START_SECONDS)
-            target = Target(port, contestant.model, START_SECONDS)
-            return [_outcome(target, load) for load in loads]
+        with TemporaryDirectory() as directory:
+            log = Path(directory) / "log"
+            with running(contestant.command(port), contestant.environment, log) as process:
+                seconds_to_first_answer(process, port, contestant.model, START_SECONDS)
+                if contestant.builds_a_package:
+                    wait_for_package(process, lambda: has_package(log, None), PACKAGE_SECONDS)
+                target = Target(port, contestant.model, START_SECONDS)
+                return [_outcome(target, load) for load in loads]
     except ServerError as error:
         return [Outcome(failure=str(error))] * len(loads)
 
