@@ -10,9 +10,9 @@ import pytest
 from engine.architectures import ARCHITECTURES, WINDOW, write_checkpoint
 from engine.client import SMOLLM2, EngineProcess, Gateway
 from engine.compiled_step import compile_step
-from engine.engines import ENGINES
 from engine.models import VOCABULARY
 from engine.reference import Continuation, first_difference, generate, is_near_tie
+from serve_daemon.engine.engines import NAMES
 from serve_daemon.wire.messages import EngineSpec
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(3600)]
@@ -59,7 +59,7 @@ def check(wanted: Sequence[Continuation], got: Sequence[list[int]]) -> None:
 
 @pytest.mark.parametrize("count", [16, pytest.param(ALL, marks=pytest.mark.long)])
 @pytest.mark.parametrize("architecture", ARCHITECTURES)
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", NAMES)
 async def test_every_architecture(
     engine: str, architecture: str, count: int, model_cache: Path, checkpoints: Path
 ) -> None:
@@ -82,7 +82,7 @@ async def test_every_architecture(
 
 
 @pytest.mark.parametrize("count", [6, pytest.param(ALL, marks=pytest.mark.long)])
-@pytest.mark.parametrize("engine", ENGINES)
+@pytest.mark.parametrize("engine", NAMES)
 async def test_smollm2(engine: str, count: int, model_cache: Path) -> None:
     """The real model, alone and all at once."""
     spec = EngineSpec(model="smollm2", source=SMOLLM2, engine=engine, dtype="float32")
