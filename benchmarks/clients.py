@@ -7,7 +7,7 @@ import asyncio
 import json
 import time
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeVar
 
 import msgspec
@@ -29,6 +29,7 @@ class Target:
     port: int
     model: str
     deadline_seconds: float
+    more: dict[str, Any] = field(default_factory=dict)  # fields of each request
 
 
 def _nothing() -> None:
@@ -44,7 +45,7 @@ async def ask(
     """
     try:
         async with asyncio.timeout(target.deadline_seconds):
-            request = _request(target.model, prompt, num_tokens)
+            request = _request(target, prompt, num_tokens)
             return await _exchange(target, request, on_text)
     except TimeoutError as error:
         raise ServerError(f"no complete reply within {target.deadline_seconds:.0f} s") from error
@@ -90,15 +91,15 @@ async def _all(work: Sequence[Coroutine[Any, Any, Result]]) -> list[Result]:
     return [task.result() for task in tasks]
 
 
-def _request(model: str, prompt: str, num_tokens: int) -> bytes:
+def _request(target: Target, prompt: str, num_tokens: int) -> bytes:
     question = {
-        "model": model,
+        "model": target.model,
         "messages": [{"role": "user", "content": prompt}],
         "max_tokens": num_tokens,
         "temperature": 0.0,
         "stream": True,
         "stream_options": {"include_usage": True},
-    }
+    } | target.more
     body = json.dumps(question).encode()
     head = (
         "POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"

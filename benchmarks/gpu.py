@@ -42,6 +42,7 @@ SMOKE: dict[str, dict[str, Any]] = {
     "compiled, its own attention": {"engine": "compiled"},
     "compiled, bnb-4bit": {"engine": "compiled", "quantization": "bnb-4bit"},
 }
+LEAST_PROMPT_TOKENS = 16
 EVERY = (*NAMES, "smoke", *SMOKE)
 
 
@@ -65,7 +66,8 @@ def options() -> argparse.Namespace:
     add("--device", default="cuda:0")
     add("--streams", type=int, nargs="+", default=[1, 32])
     add("--context", type=int, default=1024, help="tokens of a stream, in the middle of a run")
-    add("--steps", type=int, default=64, help="that are measured, and half of a server's answer")
+    add("--steps", type=int, default=64, help="of an engine that are measured")
+    add("--answer", type=int, default=256, help="tokens that a server gives each stream")
     add(
         "--only",
         nargs="+",
@@ -139,8 +141,8 @@ class Bench:
         return gpu_servers.ours(engine, folder, self._directory, device)
 
     def _loads(self) -> list[Load]:
-        new_tokens = 2 * self._chosen.steps
-        prompt_tokens = self._chosen.context - self._chosen.steps
+        new_tokens = self._chosen.answer
+        prompt_tokens = max(self._chosen.context - new_tokens // 2, LEAST_PROMPT_TOKENS)
         return [Load(each, prompt_tokens, new_tokens) for each in self._chosen.streams]
 
 

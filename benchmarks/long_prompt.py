@@ -26,7 +26,9 @@ from first_start import first_start
 from processes import FILE, SOURCE, ServerError, free_port, running, seconds_to_first_answer
 from workload import long_prompts, prompts
 
-ANSWER_TOKENS = 4  # of the long prompt; the first one may be none that has a text
+# The model has little to say to a list of words, and might end before it says anything.
+UNENDING = {"ignore_eos": True}
+ANSWER_TOKENS = 4  # of the long prompt
 
 HEAD = (
     "| engine | round | usual gap (ms) | longest gap meanwhile (ms)"
@@ -94,7 +96,7 @@ def rows_of(contestant: Contestant, chosen: argparse.Namespace) -> list[str]:
     try:
         with running(contestant.command(port), contestant.environment) as process:
             seconds_to_first_answer(process, port, contestant.model, chosen.give_up)
-            target = Target(port, contestant.model, chosen.give_up)
+            target = Target(port, contestant.model, chosen.give_up, UNENDING)
             for number in range(chosen.rounds):
                 delays, prompt = asyncio.run(one_round(target, number, chosen))
                 rows.append(row(contestant.name, number + 1, delays, prompt))

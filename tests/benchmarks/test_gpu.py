@@ -14,6 +14,7 @@ from gpu_servers import PEER
 from serve_daemon.wire.messages import EngineSpec
 
 SMALL = ["--shape", "tiny", "--device", "cpu", "--context", "64", "--steps", "8"]
+SMALL += ["--answer", "400"]  # long enough for streams to meet that do not begin together
 
 
 def run(*only: str) -> list[str]:
