@@ -1,6 +1,5 @@
 """Which tokens a step computes, and what is told of a sequence."""
 
-from serve_daemon.engine.compiled.budget import SMALLEST_TOKENS, Budget
 from serve_daemon.engine.compiled.sequences import NOWHERE, Piece, Sequence, pack, pieces_of
 from serve_daemon.wire.messages import Finish, Submit
 from serve_daemon.wire.sampling import Sampling
@@ -85,36 +84,3 @@ def test_cached_tokens_are_told_once() -> None:
     cached = sequence([1, 2, 3])
     cached.num_cached = 2
     assert [cached.add(5, None).cached_tokens for _ in range(2)] == [2, 0]
-
-
-class TestBudget:
-    def test_prompts_alone_get_the_whole_step(self) -> None:
-        """Nobody waits."""
-        assert Budget(256).prompt_tokens(0) == 256
-
-    def test_little_beside_streams_while_nothing_is_known(self) -> None:
-        """A small chunk, whatever the machine."""
-        assert Budget(256).prompt_tokens(4) == SMALLEST_TOKENS
-
-    def test_a_step_gets_longer_by_two_usual_ones(self) -> None:
-        """By what tokens cost so far: 20 ms a step, 0.5 ms a prompt token."""
-        budget = Budget(256)
-        budget.add_step(0.02, 8, 0)
-        budget.add_step(0.02 + 64 * 0.0005, 8, 64)
-        assert 79 <= budget.prompt_tokens(8) <= 80
-
-    def test_the_step_has_a_limit(self) -> None:
-        """Where prompts cost next to nothing."""
-        budget = Budget(256)
-        budget.add_step(0.02, 8, 0)
-        budget.add_step(0.0201, 8, 128)
-        assert budget.prompt_tokens(8) == 248
-
-    def test_a_disturbed_step_changes_little(self) -> None:
-        """It took a hundred times as long because others had the cores."""
-        budget = Budget(256)
-        budget.add_step(0.02, 8, 0)
-        budget.add_step(0.02 + 64 * 0.0005, 8, 64)
-        before = budget.prompt_tokens(8)
-        budget.add_step(5.0, 8, 64)
-        assert budget.prompt_tokens(8) >= 0.9 * before

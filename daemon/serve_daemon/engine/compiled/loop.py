@@ -9,7 +9,7 @@ from collections.abc import Sequence as Several
 import torch
 from msgspec import Struct
 
-from serve_daemon.engine.compiled.budget import Budget
+from serve_daemon.engine.budget import Budget
 from serve_daemon.engine.compiled.sequences import Piece, Sequence, pack, pieces_of
 from serve_daemon.engine.compiled.slots import SlotTable
 from serve_daemon.engine.compiled.step import Compute

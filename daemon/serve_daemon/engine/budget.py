@@ -1,0 +1,44 @@
+"""How many tokens of prompts a step takes in while others wait for it. No clock is read here.
+
+A step with prompt tokens is longer than a usual one, and every stream waits for its end. So the
+share of prompts is steered by what the last such steps took: a step that was too long makes the
+next ones smaller in proportion, one that was not lets them grow. A machine on which prompts are
+cheap soon gives them much at once.
+"""
+
+PATIENCE = 2.0  # usual steps that a stream's next token may come later
+FIRST_TOKENS = 32  # while nothing is known of this machine
+SMALLEST_TOKENS = 16
+GROWTH = 1.25  # of a share that was not too much
+MEMORY = 0.8  # share of what was known that stays with each new step
+
+
+class Budget:
+    """Learns from each step's length."""
+
+    def __init__(self, max_tokens: int) -> None:
+        self._max_tokens = max_tokens
+        self._usual_seconds = 0.0  # of a step without prompt tokens
+        self._share = float(FIRST_TOKENS)
+
+    def prompt_tokens(self, num_decoding: int) -> int:
+        """How many tokens of prompts the next step may have beside `num_decoding` streams."""
+        room = self._max_tokens - num_decoding
+        return min(room, int(self._share)) if num_decoding else room
+
+    def add_step(self, seconds: float, num_decoding: int, num_prompt: int) -> None:
+        """Take in a step that took `seconds`."""
+        if not num_prompt:
+            known = self._usual_seconds
+            self._usual_seconds = known * MEMORY + seconds * (1 - MEMORY) if known else seconds
+        elif num_decoding and self._usual_seconds:
+            self._steer(seconds / self._usual_seconds, num_prompt)
+
+    def _steer(self, usual_steps: float, num_prompt: int) -> None:
+        """Aim at steps of 1 + PATIENCE usual ones."""
+        if usual_steps > 1 + PATIENCE:
+            fitting = num_prompt * PATIENCE / (usual_steps - 1)
+            self._share = max(min(self._share, fitting), SMALLEST_TOKENS)
+        elif num_prompt >= int(self._share):
+            fitting = num_prompt * PATIENCE / max(usual_steps - 1, PATIENCE / GROWTH)
+            self._share = min(fitting, self._max_tokens)
