@@ -6,7 +6,8 @@ pytest.importorskip("torch")
 
 from transformers.generation.continuous_batching.requests import RequestStatus
 
-from serve_daemon.engine.continuous.manager import PatientEvent, Scheduler
+from serve_daemon.engine.continuous.manager import PatientEvent
+from serve_daemon.engine.continuous.scheduler import Scheduler
 from serve_daemon.engine.continuous.sequences import SequenceState, state_of
 from serve_daemon.wire.messages import Finish, Output, Submit
 from serve_daemon.wire.sampling import Sampling

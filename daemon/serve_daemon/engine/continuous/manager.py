@@ -13,11 +13,8 @@ from transformers.generation.continuous_batching.continuous_api import (
     ContinuousBatchingManager,
     OutputRouter,
 )
-from transformers.generation.continuous_batching.scheduler import (
-    SCHEDULER_MAPPING,
-    FIFOScheduler,
-)
 
+from serve_daemon.engine.budget import Budget
 from serve_daemon.engine.continuous import attention, versions
 from serve_daemon.engine.continuous.lazy_zeros import LazyZeros
 from serve_daemon.engine.continuous.pipeline import CarryOver, land, must_land
@@ -29,8 +26,6 @@ from serve_daemon.engine.pace import Pace, core_wait_seconds
 COMPILATIONS_PER_LAYER = 4
 
 logging.getLogger("ContinuousBatchingLogger").setLevel(logging.WARNING)
-
-SCHEDULER = "serve_daemon"
 
 
 class Hooks:
@@ -90,6 +85,7 @@ class Manager(ContinuousBatchingManager):  # type: ignore[misc]
         with LazyZeros():
             processor = super()._create_batch_processor()
         processor.scheduler.on_dropped = self._hooks.dropped
+        processor.scheduler.budget = Budget(processor.max_batch_tokens)
         processor.model_runner = Runner(processor)
         if processor.use_async_batching:
             inputs = processor.inputs_and_outputs
@@ -132,7 +128,9 @@ class Manager(ContinuousBatchingManager):  # type: ignore[misc]
         if self._attends_by_sequence:
             _plan_attention(self.batch_processor)
         super()._generation_step()
-        self._pace.add_step(time.monotonic() - began, core_wait_seconds() - waited)
+        seconds = time.monotonic() - began
+        self._pace.add_step(seconds, core_wait_seconds() - waited)
+        self.batch_processor.scheduler.add_step(seconds)
         self._hooks.stepped()
 
     def _run_generation_loop(self) -> None:
@@ -176,32 +174,6 @@ class Router(OutputRouter):  # type: ignore[misc]
 
     def deliver_batch(self, outputs: list[SequenceState]) -> None:
         self._deliver(outputs)
-
-
-class Scheduler(FIFOScheduler):  # type: ignore[misc]
-    """First come, first served; a cancelled sequence leaves no trace."""
-
-    on_dropped: Callable[[list[SequenceState]], None]
-
-    def clear_cancelled_requests(self) -> list[SequenceState]:
-        states: list[SequenceState] = super().clear_cancelled_requests()
-        if states:
-            # After a shortage of memory new sequences wait for one to finish. A cancelled one
-            # counts too, or they would wait for ever where it was the last.
-            self.block_new_requests = False
-            for state in states:
-                state.drop()
-            self.on_dropped(states)
-        return states
-
-    def _infer_request_tokens(self, state: SequenceState, *arguments: Any) -> list[int]:
-        had = state.position_offset
-        tokens: list[int] = super()._infer_request_tokens(state, *arguments)
-        state.cached_tokens += state.position_offset - had
-        return tokens
-
-
-SCHEDULER_MAPPING[SCHEDULER] = Scheduler
 
 
 def attention_name(model: Any) -> str:

@@ -5,8 +5,7 @@ from typing import Any
 
 from serve_daemon.config import attention
 from serve_daemon.config.batching import GPU_KEYS
-from serve_daemon.engine.continuous import memory
-from serve_daemon.engine.continuous.manager import SCHEDULER
+from serve_daemon.engine.continuous import memory, scheduler
 from serve_daemon.engine.continuous.versions import manager_config
 from serve_daemon.engine.errors import EngineError
 from serve_daemon.engine.geometry import available_bytes, geometry_of
@@ -76,5 +75,5 @@ def manager_settings(spec: EngineSpec, pool: memory.Pool, device: str) -> Any:
         kv_padding_interval_size=CPU_KEY_PADDING if on_cpu else 0,
         cpu_offload_space=batching.cpu_offload_space / GIBIBYTE,
         auto_switch_to_flash=not on_cpu and spec.attn_implementation == "auto",
-        scheduler_type=SCHEDULER,
+        scheduler_type=scheduler.NAME,
     )
