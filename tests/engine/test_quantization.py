@@ -26,7 +26,7 @@ PROMPTS = ([1, 5, 9], [7] * 40)
 LENGTH = 12
 SPEC = EngineSpec(model="tiny", source="", max_requests=4, kv_cache_memory=4 * 2**20)
 PLAIN_BYTES = 449856  # of `write_safetensors`
-PACKED = {
+PACKED: dict[str, tuple[Callable[[Path], Path], str]] = {
     "bitsandbytes 4": (lambda folder: write_bitsandbytes(folder, 4), "bitsandbytes"),
     "bitsandbytes 8": (lambda folder: write_bitsandbytes(folder, 8), "bitsandbytes"),
     "fp8": (write_fp8, "accelerate"),

@@ -25,7 +25,8 @@ class Tuning(Table):
     )
     attn_implementation: str = key(
         "auto",
-        "Attention backend: auto, sdpa, eager, flash_attention_2, ... as Transformers names them.",
+        "Attention backend, as Transformers names it: auto, sdpa, eager, flash_attention_2 or 3,"
+        " flex_attention, or a kernel of the Hub (ORG/NAME[@REVISION][:FUNCTION]).",
         Effect.REPLACE,
         min_length=1,
     )
