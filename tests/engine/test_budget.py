@@ -34,7 +34,7 @@ def test_little_beside_streams_while_nothing_is_known() -> None:
 
 @pytest.mark.parametrize("token_seconds", [0.0005, 0.001, 0.002])
 def test_steps_get_longer_by_as_much_as_streams_bear(token_seconds: float) -> None:
-    """The share settles where a step has two usual ones more."""
+    """The share settles where a step has as much more as that."""
     last = shares(used_to_streams(), token_seconds)[-1]
     assert last == pytest.approx(PATIENCE * USUAL_SECONDS / token_seconds, abs=1)
 

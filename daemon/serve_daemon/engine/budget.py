@@ -6,7 +6,7 @@ next ones smaller in proportion, one that was not lets them grow. A machine on w
 cheap soon gives them much at once.
 """
 
-PATIENCE = 2.0  # usual steps that a stream's next token may come later
+PATIENCE = 1.5  # usual steps that a stream's next token may come later
 FIRST_TOKENS = 32  # while nothing is known of this machine
 SMALLEST_TOKENS = 16
 GROWTH = 1.25  # of a share that was not too much
