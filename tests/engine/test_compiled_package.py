@@ -34,8 +34,8 @@ def test_a_package_stands_in_for_the_step(tmp_path: Path) -> None:
 
     from serve_daemon.engine import loader
     from serve_daemon.engine.compiled import package
-    from serve_daemon.engine.compiled.build import Order
     from serve_daemon.engine.compiled.ahead_of_time import build_in_background
+    from serve_daemon.engine.compiled.build import Order
     from serve_daemon.engine.compiled.prepare import prepare
     from serve_daemon.engine.compiled.step import compute
 
@@ -57,6 +57,29 @@ def test_a_package_stands_in_for_the_step(tmp_path: Path) -> None:
                 compute(compiled, next_batch(slots), "cpu")[:2],
                 compute(prepared.step, next_batch(slots), "cpu")[:2],
             )
+
+
+def test_a_broken_package_is_made_anew(tmp_path: Path) -> None:
+    """The model serves uncompiled meanwhile."""
+    import torch
+
+    from serve_daemon.engine import loader
+    from serve_daemon.engine.compiled import package
+    from serve_daemon.engine.compiled.ahead_of_time import AheadOfTime
+    from serve_daemon.engine.compiled.prepare import prepare
+
+    folder = write_config(tmp_path / "model")
+    spec = EngineSpec(model="tiny", source=str(folder), engine="compiled", load_format="dummy")
+    loaded = loader.load(spec, folder, tmp_path / "cache", lambda *_: None)
+    prepared = prepare(loaded)
+    prepared.attach(4, 128)
+    compiler = AheadOfTime(loaded, spec, prepared)
+    file = package.file_for(loaded.model, loaded.cache)
+    file.parent.mkdir(parents=True)
+    file.write_bytes(b"no package")
+    with torch.inference_mode():
+        assert compiler.compute()(prompt_batch(1)).shape == (2, TINY_LLAMA["vocab_size"])
+    assert not file.exists()
 
 
 def test_a_package_is_kept_for_what_it_was_made_of(tmp_path: Path) -> None:

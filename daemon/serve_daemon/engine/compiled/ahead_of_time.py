@@ -35,7 +35,11 @@ class AheadOfTime:
 
     def compute(self) -> Compute:
         if self._file.exists():
-            return self._packaged(self._file)
+            try:
+                return self._packaged(self._file)
+            except RuntimeError as error:  # what torch raises for a file that is broken
+                log.warning("compiling the step anew: its package is broken", error=str(error))
+                self._file.unlink()
         return partial(compute, self._step, device=self._device)
 
     def improve(self, use: Callable[[Compute], None]) -> None:
