@@ -107,6 +107,8 @@ class CompiledEngine:
             refusal = Output(sequence.sequence, [], Finish.REFUSED, problem)
             self._listener.step({owner: [refusal]})
             return
+        if not self._live:
+            self._loop.last_progress = time.monotonic()
         self._live.add((owner, sequence.sequence))
         self._loop.tell(Join(Sequence(owner, sequence, self._pool.max_context)))
 

@@ -69,10 +69,6 @@ class Loop:
     def num_running(self) -> int:
         return len(self._running)
 
-    @property
-    def num_waiting(self) -> int:
-        return len(self._waiting) + self._commands.qsize()
-
     def tell(self, command: Command) -> None:
         self._commands.put(command)
 
