@@ -21,7 +21,7 @@ from contestants import ENGINES, Contestant, InProcess, daemons, in_process, pee
 from figures import spread
 from first_start import first_start
 from plot import bars
-from processes import FILE, ServerError
+from processes import FILE, ServerError, stop_servers_when_terminated
 from report import Rounds
 from turns import Plan, Turn, order, take
 from workload import NEW_TOKENS
@@ -196,6 +196,7 @@ def store(bench: Bench, body: str) -> None:
 
 def main() -> None:
     chosen = options()
+    stop_servers_when_terminated()
     plan = plan_of(chosen)
     with tempfile.TemporaryDirectory() as directory:
         bench = Bench(chosen, Path(directory))

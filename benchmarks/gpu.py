@@ -22,6 +22,7 @@ import shapes
 from contestants import ENGINES, Contestant, versions
 from gpu_case import Case, Outcome, outcome_of
 from gpu_servers import PEER, Load
+from processes import stop_servers_when_terminated
 from serve_daemon.wire.messages import EngineSpec
 
 SERVERS = (*(f"serve-daemon {engine}" for engine in ENGINES), PEER)
@@ -182,6 +183,7 @@ def body_of(chosen: argparse.Namespace, rows: Sequence[Row], smoke: Sequence[str
 
 def main() -> None:
     chosen = options()
+    stop_servers_when_terminated()
     rows: list[Row] = []
     with tempfile.TemporaryDirectory() as directory:
         bench = Bench(chosen, Path(directory))

@@ -23,7 +23,15 @@ from clients import Target, ask
 from contestants import ENGINES, Contestant, daemons
 from figures import Reply
 from first_start import first_start
-from processes import FILE, SOURCE, ServerError, free_port, running, seconds_to_first_answer
+from processes import (
+    FILE,
+    SOURCE,
+    ServerError,
+    free_port,
+    running,
+    seconds_to_first_answer,
+    stop_servers_when_terminated,
+)
 from workload import long_prompts, prompts
 
 # The model has little to say to a list of words, and might end before it says anything.
@@ -149,6 +157,7 @@ def body_of(chosen: argparse.Namespace, rows: Sequence[str]) -> str:
 
 def main() -> None:
     chosen = options()
+    stop_servers_when_terminated()
     rows: list[str] = []
     with tempfile.TemporaryDirectory() as directory:
         for contestant in daemons(chosen.engines, Path(directory), chosen.source, chosen.more):

@@ -6,12 +6,15 @@ import os
 import signal
 import socket
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from types import FrameType
+from typing import NoReturn
 
 import psutil
 
@@ -35,6 +38,15 @@ def weights() -> Path:
     if found is None or found.origin is None:
         raise SystemExit(f"{PACKAGE} is not installed: run make venv")
     return Path(found.origin).parent / FILE
+
+
+def stop_servers_when_terminated() -> None:
+    """Have SIGTERM leave by an exception, so that `running` ends what it began."""
+
+    def leave(number: int, _frame: FrameType | None) -> NoReturn:
+        sys.exit(128 + number)
+
+    signal.signal(signal.SIGTERM, leave)
 
 
 @contextmanager

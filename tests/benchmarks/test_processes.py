@@ -1,12 +1,15 @@
 """What is known of the processes of a benchmark: their memory, their time, that of others."""
 
 import os
+import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import psutil
 import pytest
 
+import processes
 from processes import Used, memory_of, others_share, used_seconds
 
 
@@ -56,3 +59,24 @@ def test_memory_that_can_not_be_shared_out_is_told_as_such(
     found = memory_of(os.getpid())
     assert found.kind == "RSS"
     assert found.total_bytes > 1_000_000
+
+
+def test_a_benchmark_that_is_terminated_takes_its_server_along() -> None:
+    """A server left behind would disturb whatever is measured next."""
+    source = (
+        "import sys, processes; processes.stop_servers_when_terminated()\n"
+        "sleeping = [sys.executable, '-c', 'import time; time.sleep(600)']\n"
+        "with processes.running(sleeping, {}) as server:\n"
+        "    print(server.pid, flush=True)\n"
+        "    server.wait()\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", source],
+        stdout=subprocess.PIPE,
+        env=os.environ | {"PYTHONPATH": str(Path(processes.__file__).parent)},
+    ) as benchmark:
+        assert benchmark.stdout is not None
+        server = int(benchmark.stdout.readline())
+        benchmark.terminate()
+        assert benchmark.wait() == 128 + signal.SIGTERM
+    assert not psutil.pid_exists(server)
