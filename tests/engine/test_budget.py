@@ -32,7 +32,7 @@ def test_little_beside_streams_while_nothing_is_known() -> None:
     assert Budget(256).prompt_tokens(4) == FIRST_TOKENS
 
 
-@pytest.mark.parametrize("token_seconds", [0.0005, 0.001, 0.002])
+@pytest.mark.parametrize("token_seconds", [0.00025, 0.0005, 0.001])
 def test_steps_get_longer_by_as_much_as_streams_bear(token_seconds: float) -> None:
     """The share settles where a step has as much more as that."""
     last = shares(used_to_streams(), token_seconds)[-1]
@@ -56,3 +56,12 @@ def test_a_disturbed_step_is_forgotten() -> None:
     budget.add_step(5.0, 8, before)
     assert budget.prompt_tokens(8) == SMALLEST_TOKENS
     assert shares(budget, 0.0005)[-1] == pytest.approx(before, abs=1)
+
+
+def test_a_disturbed_step_is_not_usual() -> None:
+    """One in ten is ten times as long; what is usual stays what most steps take."""
+    budget = used_to_streams()
+    for number in range(200):
+        budget.add_step(USUAL_SECONDS * (1 if number % 10 else 10), 8, 0)
+    last = shares(budget, 0.0005)[-1]
+    assert last == pytest.approx(PATIENCE * USUAL_SECONDS / 0.0005, rel=0.1)

@@ -6,11 +6,11 @@ next ones smaller in proportion, one that was not lets them grow. A machine on w
 cheap soon gives them much at once.
 """
 
-PATIENCE = 1.5  # usual steps that a stream's next token may come later
+PATIENCE = 1.0  # usual steps that a stream's next token may come later, disturbances aside
 FIRST_TOKENS = 32  # while nothing is known of this machine
 SMALLEST_TOKENS = 16
 GROWTH = 1.25  # of a share that was not too much
-MEMORY = 0.8  # share of what was known that stays with each new step
+DRIFT = 1.05  # of what is usual, with each step that was longer or shorter than that: a median
 
 
 class Budget:
@@ -29,10 +29,15 @@ class Budget:
     def add_step(self, seconds: float, num_decoding: int, num_prompt: int) -> None:
         """Take in a step that took `seconds`."""
         if not num_prompt:
-            known = self._usual_seconds
-            self._usual_seconds = known * MEMORY + seconds * (1 - MEMORY) if known else seconds
+            self._usual_seconds = self._drifted(seconds)
         elif num_decoding and self._usual_seconds:
             self._steer(seconds / self._usual_seconds, num_prompt)
+
+    def _drifted(self, seconds: float) -> float:
+        usual = self._usual_seconds
+        if seconds > usual:
+            return min(seconds, usual * DRIFT) if usual else seconds
+        return max(seconds, usual / DRIFT)
 
     def _steer(self, usual_steps: float, num_prompt: int) -> None:
         """Aim at steps of 1 + PATIENCE usual ones."""
