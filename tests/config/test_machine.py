@@ -131,7 +131,6 @@ def test_a_config_that_says_nothing_is_for_the_engine(content: str, tmp_path: Pa
         ("attn_implementation = 'org/some-kernel'", "attn_implementation", "engine 'continuous'"),
         ("engine = 'compiled'\ndefault_compile_level = 1", "default_compile_level", "no effect"),
         ("engine = 'compiled'\nuse_cuda_graph = false", "use_cuda_graph", "no effect"),
-        ("engine = 'compiled'\nquantization = 'bnb-8bit'", "quantization", "engine 'compiled'"),
     ],
 )
 def test_a_key_that_the_engine_has_no_use_for_is_refused(text: str, key: str, told: str) -> None:

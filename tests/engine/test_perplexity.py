@@ -11,7 +11,6 @@ import pytest
 
 from engine.client import SMOLLM2
 from engine.compiled_step import ENVIRONMENT, compile_step
-from serve_daemon.config.batching import QUANTIZING_ENGINES
 from serve_daemon.engine.engines import NAMES
 from serve_daemon.wire.messages import EngineSpec
 
@@ -47,7 +46,7 @@ def test_a_type_costs_no_more_than_its_rounding(
     assert perplexity(model_cache, engine, dtype) == pytest.approx(exact, rel=tolerance)
 
 
-@pytest.mark.parametrize("engine", QUANTIZING_ENGINES)
+@pytest.mark.parametrize("engine", NAMES)
 @pytest.mark.parametrize("quantization", ["bnb-4bit", "bnb-8bit"])
 def test_a_quantization_costs_what_it_costs_in_transformers(
     engine: str, quantization: str, model_cache: Path

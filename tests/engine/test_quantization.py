@@ -17,6 +17,7 @@ from engine.quantized import (
 )
 from engine.reference import first_difference, generate, is_near_tie
 from serve_daemon.engine import quantization
+from serve_daemon.engine.engines import NAMES
 from serve_daemon.engine.errors import EngineError
 from serve_daemon.wire.messages import EngineReady, EngineSpec, Reason
 
@@ -44,20 +45,27 @@ async def answers(spec: EngineSpec, cache: Path) -> tuple[EngineReady, list[list
             return ready, [(await stream.done()).tokens for stream in streams]
 
 
-@pytest.mark.parametrize("name", PACKED)
+@pytest.mark.parametrize(
+    ("name", "engine"),
+    [
+        *((name, "continuous") for name in PACKED),
+        ("bitsandbytes 4", "compiled"),
+        ("bitsandbytes 8", "compiled"),
+    ],
+)
 async def test_a_quantized_checkpoint_needs_nothing_but_its_source(
-    name: str, tmp_path: Path
+    name: str, engine: str, tmp_path: Path
 ) -> None:
     """It says what Transformers' own generate() says with the same weights.
 
     LLM.int8 computes columns with outliers apart, and whose they are depends on who shares the
-    step: there the beginning is enough.
+    step, or engine "compiled" on the row: there the beginning is enough.
     """
     write, package = PACKED[name]
     exact = 6 if name == "bitsandbytes 8" else LENGTH
     pytest.importorskip(package)
     folder = write(tmp_path / "m")
-    spec = msgspec.structs.replace(SPEC, source=str(folder))
+    spec = msgspec.structs.replace(SPEC, source=str(folder), engine=engine)
     _, got = await answers(spec, tmp_path / "cache")
     for prompt, tokens in zip(PROMPTS, got, strict=True):
         wanted = generate(folder, prompt, LENGTH)
@@ -65,13 +73,16 @@ async def test_a_quantized_checkpoint_needs_nothing_but_its_source(
         assert place is None or place >= exact or is_near_tie(wanted, place)
 
 
+@pytest.mark.parametrize("engine", NAMES)
 @pytest.mark.parametrize(
     ("bits", "most_bytes"), [("bnb-8bit", 0.55 * PLAIN_BYTES), ("bnb-4bit", 0.45 * PLAIN_BYTES)]
 )
-async def test_plain_weights_are_quantized(bits: str, most_bytes: float, tmp_path: Path) -> None:
+async def test_plain_weights_are_quantized(
+    bits: str, most_bytes: float, engine: str, tmp_path: Path
+) -> None:
     """They take what the method promises; embeddings and the head stay as they are."""
     folder = write_safetensors(tmp_path / "m")
-    spec = msgspec.structs.replace(SPEC, source=str(folder), quantization=bits)
+    spec = msgspec.structs.replace(SPEC, source=str(folder), quantization=bits, engine=engine)
     ready, got = await answers(spec, tmp_path / "cache")
     assert 0.4 * PLAIN_BYTES < ready.weights_bytes < most_bytes
     assert [len(tokens) for tokens in got] == [LENGTH] * 2
@@ -146,12 +157,7 @@ def refuse_dummy(folder: Path) -> tuple[EngineSpec, str]:
     return spec, "load_format 'dummy' makes plain weights"
 
 
-def refuse_compiled(folder: Path) -> tuple[EngineSpec, str]:
-    spec = msgspec.structs.replace(SPEC, source=str(folder), quantization="bnb-8bit")
-    return msgspec.structs.replace(spec, engine="compiled"), "use engine 'continuous'"
-
-
-@pytest.mark.parametrize("case", [refuse_quantized, refuse_dummy, refuse_compiled])
+@pytest.mark.parametrize("case", [refuse_quantized, refuse_dummy])
 def test_what_contradicts_itself_is_refused(
     case: Callable[[Path], tuple[EngineSpec, str]], tmp_path: Path
 ) -> None:

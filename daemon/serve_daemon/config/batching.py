@@ -2,4 +2,3 @@
 
 GPU_KEYS = ("use_cuda_graph", "use_async_batching", "cpu_offload_space")
 CONTINUOUS_KEYS = ("allow_block_sharing", "default_compile_level", *GPU_KEYS)
-QUANTIZING_ENGINES = ("continuous",)  # those that compute with what `quantization` makes

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from serve_daemon.config import attention
 from serve_daemon.config.address import parse_address
-from serve_daemon.config.batching import CONTINUOUS_KEYS, QUANTIZING_ENGINES
+from serve_daemon.config.batching import CONTINUOUS_KEYS
 from serve_daemon.config.checkpoint import GGUF, quantization_of
 from serve_daemon.config.layers import is_relative_path
 from serve_daemon.config.machine import Broken, check_machine
@@ -117,9 +117,6 @@ def _engine(model: Model) -> Iterator[Broken]:
         for key in CONTINUOUS_KEYS:
             if getattr(model, key) != Model.model_fields[key].default:
                 yield (key, "engine"), f'has no effect with engine "{model.engine}", remove it'
-    if model.quantization != "none" and model.engine not in QUANTIZING_ENGINES:
-        message = f"does not work with engine '{model.engine}', remove it or use another engine"
-        yield ("quantization", "engine"), message
     stored = quantization_of(model.source)
     if model.quantization != "none" and stored not in {"", GGUF}:
         message = f"the weights of {model.source} are quantized by {stored} already, remove it"

@@ -6,7 +6,6 @@ from typing import Any
 
 from msgspec import Struct
 
-from serve_daemon.config.batching import QUANTIZING_ENGINES
 from serve_daemon.config.checkpoint import BITSANDBYTES, GGUF, quantization_of
 from serve_daemon.engine.errors import EngineError
 from serve_daemon.engine.requirements import missing
@@ -82,12 +81,6 @@ def check_device(checkpoint: Path, device: str) -> None:
 
 
 def _check_runtime(spec: EngineSpec, stored: str) -> None:
-    if spec.engine not in QUANTIZING_ENGINES:
-        raise EngineError(
-            Reason.CONFIG,
-            f"quantization '{spec.quantization}' does not work with engine '{spec.engine}';"
-            f" use engine '{QUANTIZING_ENGINES[0]}', or remove it",
-        )
     if stored not in {"", GGUF}:  # a GGUF file is unpacked before it is quantized anew
         raise EngineError(
             Reason.CONFIG,

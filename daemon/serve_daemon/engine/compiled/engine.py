@@ -59,8 +59,8 @@ class CompiledEngine:
     def __init__(self, loaded: Loaded, spec: EngineSpec, threads: int) -> None:
         self._loaded = loaded
         self._spec = spec
-        self._weights_bytes = weights_bytes(loaded.model)
         self._prepared = prepare(loaded)
+        self._weights_bytes = weights_bytes(loaded.model)  # before it holds keys and values, too
         self._pool = self._plan()
         self._prepared.attach(self._pool.slots, self._pool.max_context)
         make_compiler = AheadOfTime if loaded.device == "cpu" else JustInTime

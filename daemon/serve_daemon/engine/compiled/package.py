@@ -17,7 +17,7 @@ from typing import Any
 import torch
 import transformers
 
-from serve_daemon.engine.compiled import attention, step
+from serve_daemon.engine.compiled import attention, quantized, step
 from serve_daemon.engine.compiled.sequences import NOWHERE, SMALLEST_BATCH
 from serve_daemon.engine.compiled.step import Forward, Step
 from serve_daemon.engine.kernels import operators
@@ -98,6 +98,7 @@ def _key(model: Any) -> str:
         json.dumps(tensors, sort_keys=True),
         torch.__version__,
         transformers.__version__,
+        quantized.version_of(model),
         torch.backends.cpu.get_cpu_capability(),
         _processor_flags(),
         *_sources(),
@@ -116,7 +117,7 @@ def _processor_flags() -> str:
 
 def _sources() -> Iterator[str]:
     """The code that is compiled, or that it calls, as far as it is ours."""
-    for module in (attention, step, operators):
+    for module in (attention, quantized, step, operators):
         yield inspect.getsource(module)
 
 

@@ -5,8 +5,10 @@ from typing import Any
 import torch
 from msgspec import Struct
 
+from serve_daemon.engine import quantization
 from serve_daemon.engine.compiled import caches
 from serve_daemon.engine.compiled.layers import Layer, layers_of
+from serve_daemon.engine.compiled.quantized import replace_quantized
 from serve_daemon.engine.compiled.step import Step
 from serve_daemon.engine.kernels import build
 from serve_daemon.engine.kernels.linear import pack_linears
@@ -37,6 +39,8 @@ def prepare(loaded: Loaded) -> Prepared:
     """
     build.load(loaded.cache)
     model = loaded.model.requires_grad_(False)
+    replace_quantized(model)
     layers = layers_of(model)
-    pack_linears(model)
+    if not quantization.is_quantized(model):  # else less memory is what was asked for
+        pack_linears(model)
     return Prepared(Step(model), layers, model.dtype)
