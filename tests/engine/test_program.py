@@ -210,7 +210,6 @@ def test_an_attention_that_does_not_exist(tmp_path: Path) -> None:
             {"device": "cpu", "batching": Batching(use_cuda_graph=True)},
             "use_cuda_graph needs a GPU",
         ),
-        ({"quantization": "bnb-4bit", "engine": "compiled"}, "use engine 'continuous'"),
     ],
 )
 def test_what_is_missing(changes: dict[str, Any], told: str, tmp_path: Path) -> None:
