@@ -7,7 +7,7 @@ import pytest
 
 from engine.models import TINY_LLAMA
 from serve_daemon.engine.errors import EngineError
-from serve_daemon.wire.messages import Reason
+from serve_daemon.wire.messages import EngineSpec, Reason
 
 pytestmark = pytest.mark.model
 
@@ -79,3 +79,22 @@ def test_the_kinds_named_in_the_manual_are_driven(tmp_path: Path) -> None:
     kinds = ("llama", "qwen2", "qwen3", "mistral", "gemma3_text", "smollm3", "gemma2", "phi3")
     driven = {kind: len(layers_of(model_of(kind, pad_token_id=0))) for kind in kinds}
     assert driven == dict.fromkeys(kinds, 2)
+
+
+@pytest.mark.parametrize(
+    ("changes", "says"),
+    [
+        ({"attn_implementation": "sdpa"}, "use one of auto, slots"),
+        ({"max_batch_tokens": 100_000}, "computes at most 8192 tokens a step"),
+    ],
+)
+def test_what_the_engine_can_not_do_is_said_before_anything_is_loaded(
+    changes: dict[str, Any], says: str
+) -> None:
+    """With the key that asks for it."""
+    from serve_daemon.engine.compiled.engine import check
+
+    with pytest.raises(EngineError, match=says) as refused:
+        check(EngineSpec(model="m", source="nowhere", engine="compiled", **changes))
+    assert refused.value.reason is Reason.CONFIG
+    assert refused.value.message.startswith(next(iter(changes)))

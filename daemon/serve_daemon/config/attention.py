@@ -4,8 +4,10 @@ import re
 
 HUB_KERNEL = "ORG/NAME"  # stands for all kernels of the Hub where what they lack is told
 FLASH = ("flash_attention_2", "flash_attention_3")
-# An engine that is not named here looks at the name itself.
-WORKING = {"continuous": ("auto", "sdpa", "eager", *FLASH)}
+WORKING = {
+    "continuous": ("auto", "sdpa", "eager", *FLASH),
+    "compiled": ("auto", "slots"),  # it has its own
+}
 
 _HUB_KERNEL = re.compile(r"[\w.-]+/[\w.-]+(@[^\s:@]+)?(:[^\s:@]+)?", re.ASCII)
 
@@ -17,13 +19,12 @@ def is_hub_kernel(name: str) -> bool:
 
 def problem_of(engine: str, name: str) -> str:
     """Why `engine` does not work with the attention `name`, and what to use; "" if it does."""
-    working = WORKING.get(engine)
-    if working is None or name in working or (is_hub_kernel(name) and "flash" in name):
+    takes_kernels = engine == "continuous"
+    if name in WORKING[engine] or (takes_kernels and is_hub_kernel(name) and "flash" in name):
         return ""
-    return (
-        f"'{name}' does not work with engine '{engine}';"
-        f" use one of {', '.join(working)}, or a flash attention kernel of the Hub"
-    )
+    more = ", or a flash attention kernel of the Hub" if takes_kernels else ""
+    working = ", ".join(WORKING[engine])
+    return f"'{name}' does not work with engine '{engine}'; use one of {working}{more}"
 
 
 def needs_gpu(name: str) -> bool:

@@ -6,11 +6,23 @@ next ones smaller in proportion, one that was not lets them grow. A machine on w
 cheap soon gives them much at once.
 """
 
+from serve_daemon.wire.messages import EngineSpec
+
+# Tokens of one step: a long prompt is cut, so that others' tokens don't wait for all of it.
+CPU_BATCH_TOKENS = 256
+ACCELERATOR_BATCH_TOKENS = 2048
+
 PATIENCE = 1.0  # usual steps that a stream's next token may come later, disturbances aside
 FIRST_TOKENS = 32  # while nothing is known of this machine
 SMALLEST_TOKENS = 16
 GROWTH = 1.25  # of a share that was not too much
 DRIFT = 1.05  # of what is usual, with each step that was longer or shorter than that: a median
+
+
+def step_tokens(spec: EngineSpec, device: str) -> int:
+    """The most tokens that a step on `device` may have."""
+    usual = CPU_BATCH_TOKENS if device == "cpu" else ACCELERATOR_BATCH_TOKENS
+    return max(spec.max_batch_tokens or usual, spec.max_requests)
 
 
 class Budget:

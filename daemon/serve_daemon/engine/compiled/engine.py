@@ -5,7 +5,9 @@ import time
 from collections.abc import Callable
 from typing import Protocol
 
-from serve_daemon.engine.compiled import caches, memory
+from serve_daemon.config import attention
+from serve_daemon.engine.budget import step_tokens
+from serve_daemon.engine.compiled import caches, memory, package
 from serve_daemon.engine.compiled.ahead_of_time import AheadOfTime
 from serve_daemon.engine.compiled.just_in_time import JustInTime
 from serve_daemon.engine.compiled.loop import Join, Leave, Loop, Stop, Use
@@ -21,22 +23,18 @@ from serve_daemon.engine.warm_up import WARM_UP_OWNER, WarmUp
 from serve_daemon.wire.messages import EngineSpec, Finish, Output, Reason, Submit
 
 ATTENTION = "slots"
-ATTENTIONS = ("auto", ATTENTION)
-
-# Tokens of one step: a long prompt is cut, so that others' tokens don't wait for all of it.
-CPU_BATCH_TOKENS = 256
-ACCELERATOR_BATCH_TOKENS = 2048
 
 
 def check(spec: EngineSpec) -> None:
     """Raise `EngineError` for what this engine can't do, before anything is loaded."""
-    wanted = spec.attn_implementation
-    if wanted not in ATTENTIONS:
-        raise EngineError(
-            Reason.CONFIG,
-            f"attn_implementation '{wanted}' does not work with engine 'compiled', which has its"
-            ' own; leave it at auto, or use engine = "continuous"',
-        )
+    if problem := attention.problem_of("compiled", spec.attn_implementation):
+        raise EngineError(Reason.CONFIG, f"attn_implementation {problem}")
+    for key in ("max_batch_tokens", "max_requests"):
+        if getattr(spec, key) > package.MAX_TOKENS:
+            raise EngineError(
+                Reason.CONFIG,
+                f"{key}: engine 'compiled' computes at most {package.MAX_TOKENS} tokens a step",
+            )
 
 
 def make(loaded: Loaded, spec: EngineSpec, threads: int) -> Engine:
@@ -65,11 +63,10 @@ class CompiledEngine:
         self._prepared.attach(self._pool.slots, self._pool.max_context)
         make_compiler = AheadOfTime if loaded.device == "cpu" else JustInTime
         self._compiler: Compiler = make_compiler(loaded, spec, self._prepared)
-        usual = CPU_BATCH_TOKENS if loaded.device == "cpu" else ACCELERATOR_BATCH_TOKENS
         self._loop = Loop(
             compute=self._compiler.compute(),
             slots=self._pool.slots,
-            max_tokens=max(spec.max_batch_tokens or usual, spec.max_requests),
+            max_tokens=step_tokens(spec, loaded.device),
             copy_slot=lambda *places: caches.copy(self._prepared.layers, *places),
         )
         self._loop.wanted_threads = threads

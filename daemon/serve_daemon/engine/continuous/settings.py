@@ -5,6 +5,7 @@ from typing import Any
 
 from serve_daemon.config import attention
 from serve_daemon.config.batching import GPU_KEYS
+from serve_daemon.engine.budget import step_tokens
 from serve_daemon.engine.continuous import memory, scheduler
 from serve_daemon.engine.continuous.versions import manager_config
 from serve_daemon.engine.errors import EngineError
@@ -12,10 +13,6 @@ from serve_daemon.engine.geometry import available_bytes, geometry_of
 from serve_daemon.engine.loader import Loaded, choose_device
 from serve_daemon.wire.batching import Batching
 from serve_daemon.wire.messages import EngineSpec, Reason
-
-# Tokens of one step: a long prompt is cut, so that others' tokens don't wait for all of it.
-CPU_BATCH_TOKENS = 256
-ACCELERATOR_BATCH_TOKENS = 2048
 
 # What is compiled on a CPU sees sizes in multiples of these tokens.
 CPU_QUERY_PADDING = 16
@@ -59,12 +56,11 @@ def pool_for(loaded: Loaded, spec: EngineSpec) -> memory.Pool:
 def manager_settings(spec: EngineSpec, pool: memory.Pool, device: str) -> Any:
     """What Transformers' manager works by; what is None there it chooses by the attention."""
     on_cpu, batching = device == "cpu", spec.batching
-    usual = CPU_BATCH_TOKENS if on_cpu else ACCELERATOR_BATCH_TOKENS
     return manager_config(
         page_size=pool.page_tokens,
         # Ahead of its end a sequence may be computed for one token more than it gets.
         num_blocks=pool.pages if on_cpu else pool.pages + 1,
-        max_batch_tokens=max(spec.max_batch_tokens or usual, spec.max_requests),
+        max_batch_tokens=step_tokens(spec, device),
         max_memory_percent=0.95,
         max_requests_per_batch=spec.max_requests,
         allow_block_sharing=spec.allow_block_sharing,
