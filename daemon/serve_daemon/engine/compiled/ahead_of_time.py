@@ -34,21 +34,27 @@ class AheadOfTime:
         self._order = Order(spec, str(loaded.checkpoint), str(loaded.cache), str(self._file))
 
     def compute(self) -> Compute:
-        if self._file.exists():
-            try:
-                return self._packaged(self._file)
-            except RuntimeError as error:  # what torch raises for a file that is broken
-                log.warning("compiling the step anew: its package is broken", error=str(error))
-                self._file.unlink()
-        return partial(compute, self._step, device=self._device)
+        return self._packaged() or partial(compute, self._step, device=self._device)
 
     def improve(self, use: Callable[[Compute], None]) -> None:
         if not self._file.exists():
-            build_in_background(self._order, lambda file: use(self._packaged(file)))
+            build_in_background(self._order, lambda _file: self._use_package(use))
 
-    def _packaged(self, file: Path) -> Compute:
-        forward = package.load(file, self._step)
-        log.info("compiled step in use", package=str(file))
+    def _use_package(self, use: Callable[[Compute], None]) -> None:
+        if (packaged := self._packaged()) is not None:
+            use(packaged)
+
+    def _packaged(self) -> Compute | None:
+        """The package, if there is one; one that is broken is removed, to be made anew."""
+        if not self._file.exists():
+            return None
+        try:
+            forward = package.load(self._file, self._step)
+        except RuntimeError as error:  # what torch raises
+            log.warning("the compiled step is broken, removing it", error=str(error))
+            self._file.unlink()
+            return None
+        log.info("compiled step in use", package=str(self._file))
         return partial(compute, forward, device=self._device)
 
 

@@ -125,11 +125,14 @@ def _sources() -> Iterator[str]:
 def _unpacked_files_removed() -> Iterator[None]:
     """Remove the copy of the code that is loaded: it stays mapped, and would outlive us."""
     before = _mapped_files()
-    yield
-    for file in _mapped_files() - before:
-        folder = next((parent for parent in file.parents if parent.parent == Path("/tmp")), None)  # noqa: S108
-        if folder is not None:
-            shutil.rmtree(folder, ignore_errors=True)
+    try:
+        yield
+    finally:
+        for file in _mapped_files() - before:
+            # AOTInductor's loader unpacks there, whatever TMPDIR says.
+            folder = next((each for each in file.parents if each.parent == Path("/tmp")), None)  # noqa: S108
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
 
 
 def _mapped_files() -> set[Path]:
