@@ -1,5 +1,6 @@
 """Engines that the tests of this directory share; each is started when first asked for."""
 
+import ctypes
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
@@ -56,3 +57,25 @@ def smollm2_bfloat16(model_cache: Path) -> Iterator[EngineProcess]:
     with EngineProcess(spec, model_cache) as process:
         process.ready()
         yield process
+
+
+@pytest.fixture(scope="module")
+def library(model_cache: Path) -> ctypes.CDLL:
+    """The operators in C++, which torch then computes with."""
+    from serve_daemon.engine.kernels import build
+
+    assert build.load(model_cache)
+    found = build.library()
+    assert found is not None
+    return found
+
+
+@pytest.fixture(params=[1, 2])
+def threads(request: pytest.FixtureRequest) -> Iterator[int]:
+    """How many threads torch computes with in this test."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(request.param)
+    yield request.param
+    torch.set_num_threads(before)

@@ -2,8 +2,6 @@
 
 import ctypes
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,30 +9,17 @@ from torch import Tensor
 
 from serve_daemon.engine.kernels import build, operators, reference
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("g++") is None and not build.BUILT_AHEAD.exists(), reason="no compiler"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        shutil.which("g++") is None and not build.BUILT_AHEAD.exists(), reason="no compiler"
+    ),
+    pytest.mark.usefixtures("library"),
+]
 SLOTS, LENGTH = 6, 400
 TOLERANCE = {torch.float32: 1e-5, torch.bfloat16: 1.6e-2, torch.float16: 2e-3}
 PORTABLE, AVX2, AVX512, AVX512_BF16 = range(4)
 
 Case = tuple[Tensor, ...]  # query, key, value, key cache, value cache
-
-
-@pytest.fixture(autouse=True, scope="module")
-def library(model_cache: Path) -> ctypes.CDLL:
-    assert build.load(model_cache)
-    found = build.library()
-    assert found is not None
-    return found
-
-
-@pytest.fixture(params=[1, 2])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
 
 
 def case(

@@ -2,8 +2,6 @@
 
 import ctypes
 import shutil
-from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 import torch
@@ -11,28 +9,15 @@ from torch import Tensor, nn
 
 from serve_daemon.engine.kernels import build, linear, operators, reference
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("g++") is None and not build.BUILT_AHEAD.exists(), reason="no compiler"
-)
+pytestmark = [
+    pytest.mark.skipif(
+        shutil.which("g++") is None and not build.BUILT_AHEAD.exists(), reason="no compiler"
+    ),
+    pytest.mark.usefixtures("library"),
+]
 PORTABLE = 0
 ROWS = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 25, 64]
 SHAPES = [(576, 576), (575, 33), (7, 1), (64, 100), (2048, 40), (4096, 64)]
-
-
-@pytest.fixture(autouse=True, scope="module")
-def library(model_cache: Path) -> ctypes.CDLL:
-    assert build.load(model_cache)
-    found = build.library()
-    assert found is not None
-    return found
-
-
-@pytest.fixture(params=[1, 2])
-def threads(request: pytest.FixtureRequest) -> Iterator[int]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(request.param)
-    yield request.param
-    torch.set_num_threads(before)
 
 
 def draw(*shape: int) -> Tensor:
