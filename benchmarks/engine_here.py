@@ -1,5 +1,6 @@
 """An engine of the daemon in this process: loaded as its program does it, and asked directly."""
 
+import argparse
 import itertools
 import os
 import sys
@@ -32,6 +33,18 @@ ANNOUNCEMENT_SECONDS = 3.0  # in which an engine says that it builds something
 BUILDING = "compiling the step, serving uncompiled meanwhile"
 IN_USE = "compiled step in use"
 IN_VAIN = "the step can't be compiled, serving it uncompiled"
+
+
+def spec_of(engine: str, chosen: argparse.Namespace) -> EngineSpec:
+    """What the options of a command say of the model."""
+    return EngineSpec(
+        "measured",
+        chosen.source,
+        engine=engine,
+        dtype=chosen.dtype,
+        device=chosen.device,
+        load_format=chosen.load_format,
+    )
 
 
 class Listener:

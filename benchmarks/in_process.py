@@ -16,13 +16,12 @@ from pathlib import Path
 import msgspec
 
 import figures
-from engine_here import ClosedLoop, Here, engine_here
+from engine_here import ClosedLoop, Here, engine_here, spec_of
 from figures import Figure, Measured
 from processes import SOURCE
 from serve_daemon.api.messages import ChatMessage
 from serve_daemon.gateway.chat_template import ChatTemplates
 from serve_daemon.gateway.tokenizer import read_text_model
-from serve_daemon.wire.messages import EngineSpec
 from workload import NEW_TOKENS, NUM_LONG_PROMPTS, label, long_prompts, num_requests, prompts
 
 Rows = list[tuple[str, str, bool | None, float]]
@@ -49,6 +48,7 @@ def options() -> argparse.Namespace:
     add("--engine", nargs="+", default=["continuous", "compiled"])
     add("--source", default=SOURCE)
     add("--dtype", default="bfloat16")
+    add("--device", default="auto")
     add("--load-format", default="auto", help="dummy: random weights")
     add("--cache", type=Path, help="where converted weights and packages are; by default nowhere")
     add("--streams", type=int, nargs="+", default=[1, 4, 16, 32])
@@ -56,16 +56,6 @@ def options() -> argparse.Namespace:
     add("--seed", type=int, default=0, help="which prompts are asked")
     add("--json", action="store_true", help="print figures for a program, of one engine")
     return parser.parse_args()
-
-
-def spec_of(engine: str, chosen: argparse.Namespace) -> EngineSpec:
-    return EngineSpec(
-        "measured",
-        chosen.source,
-        engine=engine,
-        dtype=chosen.dtype,
-        load_format=chosen.load_format,
-    )
 
 
 def measure(here: Here, chosen: argparse.Namespace) -> Measured:

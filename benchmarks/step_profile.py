@@ -21,10 +21,9 @@ import sections
 from bench import machine
 from contestants import ENGINES
 from decoding import SETTLING_STEPS, Decoding, gaps
-from engine_here import Here, engine_here
+from engine_here import Here, engine_here, spec_of
 from limits import Demand, Limits
 from processes import SOURCE
-from serve_daemon.wire.messages import EngineSpec
 from stacks import Stacks, merged
 from step_groups import GROUPS, Operation, seconds_by_group
 from workload import label
@@ -150,17 +149,6 @@ def options() -> argparse.Namespace:
     add("--note", default="", help="what else is to be known of this run")
     add("--write", action="store_true", help="write the section of RESULTS.md")
     return parser.parse_args()
-
-
-def spec_of(engine: str, chosen: argparse.Namespace) -> EngineSpec:
-    return EngineSpec(
-        "measured",
-        chosen.source,
-        engine=engine,
-        dtype=chosen.dtype,
-        device=chosen.device,
-        load_format=chosen.load_format,
-    )
 
 
 def about(limit: Limits, chosen: argparse.Namespace) -> str:
