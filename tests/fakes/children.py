@@ -11,12 +11,8 @@ from typing import Any, Self
 
 import msgspec
 
-from serve_daemon.wire.messages import (
-    EngineAddress,
-    EngineHeartbeat,
-    EngineReady,
-    EngineToSupervisor,
-)
+from serve_daemon.wire.messages import EngineHeartbeat, EngineReady, EngineToSupervisor
+from serve_daemon.wire.routing import EngineAddress
 from serve_daemon.wire.transport import Peer, adopt
 
 PATIENCE_SECONDS = 20.0

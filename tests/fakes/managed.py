@@ -21,14 +21,8 @@ from serve_daemon.supervisor.process import Command, Listener
 from serve_daemon.supervisor.programs import Directories
 from serve_daemon.supervisor.reload import Reloader
 from serve_daemon.supervisor.sockets import ListeningSockets
-from serve_daemon.wire.messages import (
-    Failing,
-    GatewayReady,
-    Reason,
-    Route,
-    Routes,
-    RoutesApplied,
-)
+from serve_daemon.wire.messages import Failing, Reason
+from serve_daemon.wire.routing import GatewayReady, Route, Routes, RoutesApplied
 
 T = TypeVar("T")
 

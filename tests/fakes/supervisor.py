@@ -11,11 +11,9 @@ from typing import Any
 import msgspec
 
 from fakes.children import Child, EngineChild
-from serve_daemon.wire.messages import (
-    Configure,
+from serve_daemon.wire.messages import Configure, EngineReady, EngineSpec
+from serve_daemon.wire.routing import (
     ConfigureGateway,
-    EngineReady,
-    EngineSpec,
     GatewayHeartbeat,
     GatewayReady,
     GatewaySettings,

@@ -13,7 +13,6 @@ from fakes.stepper import GatewayPeer
 from serve_daemon.gateway.engines import Engine, EngineLost, Engines
 from serve_daemon.wire.messages import (
     Cancel,
-    EngineAddress,
     EngineReady,
     Finish,
     Output,
@@ -22,6 +21,7 @@ from serve_daemon.wire.messages import (
     ToEngine,
     Welcome,
 )
+from serve_daemon.wire.routing import EngineAddress
 from serve_daemon.wire.sampling import Sampling
 from serve_daemon.wire.transport import Peer, listen
 

@@ -11,7 +11,7 @@ from serve_daemon.gateway.conditions import Conditions
 from serve_daemon.gateway.exchange import Exchange
 from serve_daemon.gateway.front import Application, Front
 from serve_daemon.gateway.stalls import StallWatch
-from serve_daemon.wire.messages import GatewaySettings
+from serve_daemon.wire.routing import GatewaySettings
 
 Event = dict[str, Any]
 

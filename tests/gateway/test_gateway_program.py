@@ -10,7 +10,8 @@ from fakes.clients import RawClient
 from fakes.supervisor import FakeSupervisor
 from serve_daemon.gateway.conditions import Conditions
 from serve_daemon.gateway.program import raise_descriptor_limit
-from serve_daemon.wire.messages import GatewayReady, GatewaySettings, SetLogLevel
+from serve_daemon.wire.messages import SetLogLevel
+from serve_daemon.wire.routing import GatewayReady, GatewaySettings
 
 
 async def test_no_model_is_unknown_before_the_first_table(supervisor: FakeSupervisor) -> None:

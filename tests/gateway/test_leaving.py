@@ -10,7 +10,7 @@ import pytest
 from fakes.behaviour import counting
 from fakes.clients import RawClient, post
 from fakes.supervisor import FakeSupervisor
-from serve_daemon.wire.messages import StopAccepting
+from serve_daemon.wire.routing import StopAccepting
 
 BODY: dict[str, Any] = {"model": "m", "input": "x", "stream": True, "max_output_tokens": 300}
 

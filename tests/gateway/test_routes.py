@@ -7,7 +7,7 @@ import pytest
 
 from serve_daemon.gateway.errors import ApiError
 from serve_daemon.gateway.routes import RoutingTable
-from serve_daemon.wire.messages import Route, Routes
+from serve_daemon.wire.routing import Route, Routes
 
 
 def route(model: str = "m", **fields: Any) -> Route:

@@ -8,7 +8,7 @@ import pytest
 from serve_daemon.gateway.conditions import Conditions
 from serve_daemon.gateway.kernel_sockets import address, unread_bytes
 from serve_daemon.gateway.stalls import Reader, StallWatch
-from serve_daemon.wire.messages import GatewaySettings
+from serve_daemon.wire.routing import GatewaySettings
 
 
 @pytest.mark.parametrize(

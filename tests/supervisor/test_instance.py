@@ -11,7 +11,7 @@ from fakes.units import World
 from serve_daemon.supervisor import instance
 from serve_daemon.supervisor.instance import KEPT_LINES
 from serve_daemon.supervisor.memory import count_oom_kills, resident_bytes
-from serve_daemon.wire.messages import RoutesApplied
+from serve_daemon.wire.routing import RoutesApplied
 
 
 @pytest.mark.parametrize(

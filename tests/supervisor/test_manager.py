@@ -11,15 +11,8 @@ import pytest
 
 from fakes.managed import Managed
 from serve_daemon.supervisor.states import State
-from serve_daemon.wire.messages import (
-    Configure,
-    ConfigureGateway,
-    Drain,
-    Reason,
-    SetLogLevel,
-    StopAccepting,
-    UseThreads,
-)
+from serve_daemon.wire.messages import Configure, Drain, Reason, SetLogLevel, UseThreads
+from serve_daemon.wire.routing import ConfigureGateway, StopAccepting
 
 Make = Callable[[str], Managed]
 

@@ -13,7 +13,8 @@ from serve_daemon.supervisor.events import Kind
 from serve_daemon.supervisor.reload import Step
 from serve_daemon.supervisor.sockets import address_of
 from serve_daemon.supervisor.states import State
-from serve_daemon.wire.messages import ConfigureGateway, Reason, SetLogLevel
+from serve_daemon.wire.messages import Reason, SetLogLevel
+from serve_daemon.wire.routing import ConfigureGateway
 
 Make = Callable[[str], Managed]
 

@@ -6,7 +6,8 @@ import pytest
 
 from fakes.managed import Managed, Spawned
 from serve_daemon.supervisor.states import State
-from serve_daemon.wire.messages import Drain, Reason, Routes, RoutesApplied
+from serve_daemon.wire.messages import Drain, Reason
+from serve_daemon.wire.routing import Routes, RoutesApplied
 
 Make = Callable[[str], Managed]
 

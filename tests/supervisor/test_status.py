@@ -20,7 +20,8 @@ from serve_daemon.control.protocol import (
 from serve_daemon.control.service import Call, Peer
 from serve_daemon.supervisor.states import State
 from serve_daemon.supervisor.status import summary
-from serve_daemon.wire.messages import GatewayHeartbeat, Phase, Progress, Reason
+from serve_daemon.wire.messages import Phase, Progress, Reason
+from serve_daemon.wire.routing import GatewayHeartbeat
 
 Make = Callable[[str], Managed]
 

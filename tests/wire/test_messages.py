@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from serve_daemon.wire import messages
+from serve_daemon.wire import messages, routing
 from serve_daemon.wire.messages import EngineSpec, Message
 from serve_daemon.wire.sampling import Sampling
 
@@ -17,8 +17,8 @@ CONVERSATIONS: list[Any] = [
     messages.FromEngine,
     messages.SupervisorToEngine,
     messages.EngineToSupervisor,
-    messages.SupervisorToGateway,
-    messages.GatewayToSupervisor,
+    routing.SupervisorToGateway,
+    routing.GatewayToSupervisor,
 ]
 PAIRS = [(kind, each) for kind in CONVERSATIONS for each in get_args(kind)]
 
@@ -55,7 +55,7 @@ def test_every_message_belongs_to_a_conversation() -> None:
     """One that does not could never be understood."""
     defined = {
         each
-        for each in vars(messages).values()
+        for each in (*vars(messages).values(), *vars(routing).values())
         if isinstance(each, type) and issubclass(each, Message) and each is not Message
     }
     assert defined == {each for _, each in PAIRS}

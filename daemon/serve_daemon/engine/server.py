@@ -7,14 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from serve_daemon.engine.protocol import Engine, Outputs
-from serve_daemon.wire.messages import (
-    Cancel,
-    Output,
-    Step,
-    Submit,
-    ToEngine,
-    Welcome,
-)
+from serve_daemon.wire.messages import Cancel, Output, Step, Submit, ToEngine, Welcome
 from serve_daemon.wire.transport import Peer
 
 MAX_UNSENT_BYTES = 16 * 1024 * 1024  # of one gateway, which then reads nothing

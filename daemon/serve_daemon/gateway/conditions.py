@@ -3,7 +3,7 @@
 import asyncio
 from dataclasses import dataclass, field
 
-from serve_daemon.wire.messages import GatewaySettings
+from serve_daemon.wire.routing import GatewaySettings
 
 
 @dataclass(eq=False)

@@ -7,15 +7,8 @@ from collections.abc import Callable, Iterable
 import msgspec
 import structlog
 
-from serve_daemon.wire.messages import (
-    Cancel,
-    EngineAddress,
-    FromEngine,
-    Output,
-    Step,
-    Submit,
-    Welcome,
-)
+from serve_daemon.wire.messages import Cancel, FromEngine, Output, Step, Submit, Welcome
+from serve_daemon.wire.routing import EngineAddress
 from serve_daemon.wire.transport import Peer, connect
 
 log = structlog.get_logger()

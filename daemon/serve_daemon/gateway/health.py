@@ -5,7 +5,7 @@ from msgspec import Struct
 
 from serve_daemon.gateway.frames import encode
 from serve_daemon.gateway.routes import RoutingTable
-from serve_daemon.wire.messages import Route
+from serve_daemon.wire.routing import Route
 
 
 class ModelState(Struct, frozen=True):

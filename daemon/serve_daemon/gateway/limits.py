@@ -5,7 +5,7 @@ from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 from serve_daemon.gateway.errors import too_large, too_slow
-from serve_daemon.wire.messages import GatewaySettings
+from serve_daemon.wire.routing import GatewaySettings
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 

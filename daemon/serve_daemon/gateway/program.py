@@ -21,13 +21,13 @@ from serve_daemon.gateway.server import InheritedServer
 from serve_daemon.gateway.stalls import StallWatch
 from serve_daemon.gateway.tokenizer import TextModels
 from serve_daemon.wire.logs import configure_child_logging, set_level
-from serve_daemon.wire.messages import (
+from serve_daemon.wire.messages import SetLogLevel
+from serve_daemon.wire.routing import (
     ConfigureGateway,
     GatewayHeartbeat,
     GatewayReady,
     Routes,
     RoutesApplied,
-    SetLogLevel,
     StopAccepting,
     SupervisorToGateway,
 )

@@ -7,7 +7,7 @@ from collections.abc import Callable, Collection
 
 from serve_daemon.gateway.engines import Engine, Engines
 from serve_daemon.gateway.errors import model_not_found, queue_full, unavailable
-from serve_daemon.wire.messages import Route, Routes
+from serve_daemon.wire.routing import Route, Routes
 
 
 class RoutingTable:

@@ -15,14 +15,8 @@ from msgspec import Struct
 from serve_daemon.supervisor.exits import Exit
 from serve_daemon.supervisor.liveness import Signs, hang
 from serve_daemon.supervisor.memory import count_oom_kills
-from serve_daemon.wire.messages import (
-    EngineHeartbeat,
-    EngineReady,
-    Failing,
-    GatewayHeartbeat,
-    GatewayReady,
-    Progress,
-)
+from serve_daemon.wire.messages import EngineHeartbeat, EngineReady, Failing, Progress
+from serve_daemon.wire.routing import GatewayHeartbeat, GatewayReady
 
 KEPT_LINES = 200
 TERMINATE_SECONDS = 5.0  # between SIGTERM and SIGKILL

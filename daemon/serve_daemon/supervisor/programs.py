@@ -13,11 +13,9 @@ from serve_daemon.supervisor.instance import Instance, Limits
 from serve_daemon.supervisor.logs import Log
 from serve_daemon.supervisor.process import Command, spawn
 from serve_daemon.supervisor.sockets import ListeningSockets
-from serve_daemon.wire.messages import (
-    Configure,
+from serve_daemon.wire.messages import Configure, EngineSpec, EngineToSupervisor
+from serve_daemon.wire.routing import (
     ConfigureGateway,
-    EngineSpec,
-    EngineToSupervisor,
     GatewaySettings,
     GatewayToSupervisor,
     Routes,

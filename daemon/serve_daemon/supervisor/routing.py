@@ -7,13 +7,8 @@ from serve_daemon.supervisor.instance import Instance, Limits, Phase
 from serve_daemon.supervisor.models import ModelUnit
 from serve_daemon.supervisor.programs import Directories
 from serve_daemon.supervisor.states import WILL_SERVE
-from serve_daemon.wire.messages import (
-    Drain,
-    EngineAddress,
-    EngineReady,
-    Route,
-    Routes,
-)
+from serve_daemon.wire.messages import Drain, EngineReady
+from serve_daemon.wire.routing import EngineAddress, Route, Routes
 
 
 @dataclass(frozen=True)

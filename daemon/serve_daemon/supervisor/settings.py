@@ -10,7 +10,8 @@ from serve_daemon.supervisor.ports import UnitSettings
 from serve_daemon.supervisor.programs import EngineLaunch, GatewaySpec
 from serve_daemon.supervisor.restarts import RestartPolicy
 from serve_daemon.wire.batching import Batching
-from serve_daemon.wire.messages import EngineSpec, GatewaySettings
+from serve_daemon.wire.messages import EngineSpec
+from serve_daemon.wire.routing import GatewaySettings
 
 # A gateway is small and ours: it starts in a second, and is started again for ever.
 GATEWAY_START_SECONDS = 60.0

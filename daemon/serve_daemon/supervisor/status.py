@@ -9,7 +9,8 @@ from serve_daemon.supervisor.manager import Manager
 from serve_daemon.supervisor.memory import resident_bytes
 from serve_daemon.supervisor.models import ModelUnit
 from serve_daemon.supervisor.unit import Unit
-from serve_daemon.wire.messages import EngineHeartbeat, EngineReady, GatewayHeartbeat
+from serve_daemon.wire.messages import EngineHeartbeat, EngineReady
+from serve_daemon.wire.routing import GatewayHeartbeat
 
 SHOWN_LINES = 20
 

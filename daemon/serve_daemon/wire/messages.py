@@ -1,7 +1,7 @@
-"""Every message that crosses a process boundary, as a typed value.
+"""Every message to and from an engine, as a typed value; a gateway's stand in `routing`.
 
 The programs speak over stream sockets, framed by `wire.framing`; who says what to whom stands at
-the end of this file. The end of a stream is a message too: the peer is gone.
+the end of each file. The end of a stream is a message too: the peer is gone.
 """
 
 from enum import StrEnum
@@ -155,6 +155,8 @@ class EngineHeartbeat(Message, frozen=True):
     steps: int  # since the start
     generated_tokens: int  # since the start
     stalled_seconds: float  # since the last step ended, while there is work; else 0
+    idle_seconds: float = 0.0  # since the last sequence ended, or it was ready; 0 while it works
+    device_peak_bytes: int = 0  # most that was ever in use on its accelerator; 0 on a CPU
 
 
 class Reason(StrEnum):
@@ -174,77 +176,7 @@ class Failing(Message, frozen=True):
     message: str  # one line: what, and what to do
 
 
-class GatewaySettings(Struct, frozen=True):
-    max_body_size: int = 4 * 1024 * 1024  # bytes
-    body_timeout: float = 30.0  # seconds for a whole request body
-    stall_timeout: float = 1.5  # seconds a client may leave its stream unread
-    drain_timeout: float = 30.0  # seconds for open requests once the gateway is to leave
-    max_connections: int = 4096
-
-
-class ConfigureGateway(Message, frozen=True):
-    """The first message on a gateway's link, and again whenever a setting changes."""
-
-    settings: GatewaySettings
-    heartbeat_seconds: float
-    log_level: str
-
-
-class EngineAddress(Struct, frozen=True):
-    """Where a ready engine is, and what it said of itself."""
-
-    engine_id: str
-    socket: str
-    ready: EngineReady
-
-
-class Route(Struct, frozen=True):
-    """What the gateway may do with requests for one model."""
-
-    model: str
-    aliases: list[str]
-    state: str  # supervisor.states.State
-    reason: str  # for people, where the state is no good news
-    can_wait: bool  # an engine is coming: hold requests; else refuse them with `reason`
-    queue_timeout: float  # seconds to wait for a ready engine
-    max_queue: int  # requests that may be open beyond the engine's max_requests
-    created: int  # Unix seconds
-    engines: list[EngineAddress]
-
-
-class Routes(Message, frozen=True):
-    """The whole routing table.
-
-    Where an engine is absent, gateways begin nothing and hang up after their last sequence there.
-    """
-
-    version: int
-    routes: list[Route]
-
-
-class StopAccepting(Message, frozen=True):
-    """Accept no more connections, finish open requests within `seconds`, exit with status 0."""
-
-    seconds: float
-
-
-class GatewayReady(Message, frozen=True):
-    """Requests are being accepted; said once the first `Routes` has come."""
-
-
-class RoutesApplied(Message, frozen=True):
-    version: int
-
-
-class GatewayHeartbeat(Message, frozen=True):
-    open_requests: int
-    requests: int  # since the start
-    failures: int  # replies of 500 and above since the start
-
-
 ToEngine = Submit | Cancel
 FromEngine = Welcome | Step
 SupervisorToEngine = Configure | UseThreads | Drain | SetLogLevel
 EngineToSupervisor = Progress | EngineReady | EngineHeartbeat | Failing
-SupervisorToGateway = ConfigureGateway | Routes | StopAccepting | SetLogLevel
-GatewayToSupervisor = GatewayReady | RoutesApplied | GatewayHeartbeat | Failing

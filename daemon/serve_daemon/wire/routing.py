@@ -1,0 +1,91 @@
+"""Every message between the supervisor and a gateway."""
+
+from msgspec import Struct
+
+from serve_daemon.wire.messages import EngineReady, Failing, Message, SetLogLevel
+
+
+class GatewaySettings(Struct, frozen=True):
+    max_body_size: int = 4 * 1024 * 1024  # bytes
+    body_timeout: float = 30.0  # seconds for a whole request body
+    stall_timeout: float = 1.5  # seconds a client may leave its stream unread
+    drain_timeout: float = 30.0  # seconds for open requests once the gateway is to leave
+    max_connections: int = 4096
+
+
+class ConfigureGateway(Message, frozen=True):
+    """The first message on a gateway's link, and again whenever a setting changes."""
+
+    settings: GatewaySettings
+    heartbeat_seconds: float
+    log_level: str
+
+
+class EngineAddress(Struct, frozen=True):
+    """Where a ready engine is, and what it said of itself."""
+
+    engine_id: str
+    socket: str
+    ready: EngineReady
+
+
+class Route(Struct, frozen=True):
+    """What the gateway may do with requests for one model."""
+
+    model: str
+    aliases: list[str]
+    state: str  # supervisor.states.State
+    reason: str  # for people, where the state is no good news
+    can_wait: bool  # an engine is coming: hold requests; else refuse them with `reason`
+    queue_timeout: float  # seconds to wait for a ready engine
+    max_queue: int  # requests that may be open beyond the engine's max_requests
+    created: int  # Unix seconds
+    engines: list[EngineAddress]
+
+
+class Routes(Message, frozen=True):
+    """The whole routing table.
+
+    Where an engine is absent, gateways begin nothing and hang up after their last sequence there.
+    """
+
+    version: int
+    routes: list[Route]
+
+
+class EngineEnded(Message, frozen=True):
+    """What the supervisor found out about an engine that is gone."""
+
+    engine_id: str
+    is_own_making: bool  # it crashed or hung, maybe over a request; else it was made to leave
+    reason: str
+
+
+class StopAccepting(Message, frozen=True):
+    """Accept no more connections, finish open requests within `seconds`, exit with status 0."""
+
+    seconds: float
+
+
+class GatewayReady(Message, frozen=True):
+    """Requests are being accepted; said once the first `Routes` has come."""
+
+
+class RoutesApplied(Message, frozen=True):
+    version: int
+
+
+class Wake(Message, frozen=True):
+    """A request waits for a model that is asleep; no error where it is not."""
+
+    model: str
+
+
+class GatewayHeartbeat(Message, frozen=True):
+    open_requests: int
+    requests: int  # since the start
+    failures: int  # replies of 500 and above since the start
+
+
+SupervisorToGateway = ConfigureGateway | Routes | EngineEnded | StopAccepting | SetLogLevel
+GatewayToSupervisor = GatewayReady | RoutesApplied | Wake | GatewayHeartbeat | Failing
