@@ -12,7 +12,7 @@ import structlog
 from serve_daemon.gateway.engines import Engine, EngineLost, Sequence
 from serve_daemon.gateway.errors import failed
 from serve_daemon.gateway.routes import RoutingTable
-from serve_daemon.gateway.waiting import IDLE_SECONDS, wait_for_engine
+from serve_daemon.gateway.waiting import IDLE_SECONDS, wait_for_turn
 from serve_daemon.wire.messages import Finish, Output, Submit
 from serve_daemon.wire.sampling import Logprobs
 
@@ -29,7 +29,9 @@ class OtherModel(Exception):  # noqa: N818 - it names what happened
 class Generation:
     """One sequence, from its prompt to its end."""
 
-    def __init__(self, order: Submit, model: str, table: RoutingTable, fits: Fits) -> None:
+    def __init__(
+        self, order: Submit, model: str, client: str, table: RoutingTable, fits: Fits
+    ) -> None:
         self.output: list[int] = []
         self.logprobs: list[tuple[int, Logprobs]] = []  # by token, if the order asks for them
         self.cached_tokens = 0
@@ -41,13 +43,18 @@ class Generation:
         self._failures = 0
         self._refused_by: set[str] = set()
         self._sequence: Sequence | None = None
+        self._turn = table.turn(model, client)
 
     @property
     def ends_with_stop_token(self) -> bool:
         return self.finish is Finish.STOP and self.output[-1] in self._order.stop_tokens
 
     def close(self) -> None:
-        """Free the sequence in the engine that works on it, if one does."""
+        """Free the sequence in the engine that works on it, if one does, and make room."""
+        self._leave_engine()
+        self._turn.end()
+
+    def _leave_engine(self) -> None:
         if self._sequence is not None:
             self._sequence.close()
             self._sequence = None
@@ -59,7 +66,9 @@ class Generation:
         has another tokenizer.
         """
         while self.finish is None:
-            async for engine in wait_for_engine(self._table, self._model, self._refused_by):
+            async for engine in wait_for_turn(
+                self._table, self._model, self._turn, self._refused_by
+            ):
                 if engine is None:
                     yield []
                 else:
@@ -68,6 +77,7 @@ class Generation:
             self._end_if_complete()
             if self._refused_by:
                 await self._table.wait_for_change(IDLE_SECONDS)
+        self._turn.end()
 
     async def _run(self, engine: Engine) -> AsyncIterator[list[int]]:
         if not await self._fits(engine):
@@ -83,7 +93,7 @@ class Generation:
         except EngineLost:
             self._count_failure("The engine of the model ended while it worked on this request.")
         finally:
-            self.close()
+            self._leave_engine()
 
     def _rest(self) -> Submit:
         """What is still to be generated."""

@@ -2,11 +2,12 @@
 
 import asyncio
 import contextlib
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Collection
 
 from serve_daemon.gateway.engines import Engine, Engines
 from serve_daemon.gateway.errors import model_not_found, queue_full, unavailable
+from serve_daemon.gateway.turns import Turn, Turns
 from serve_daemon.wire.routing import Route, Routes
 
 
@@ -19,6 +20,7 @@ class RoutingTable:
         self._names: dict[str, str] = {}
         self._open: Counter[str] = Counter()
         self._capacity: dict[str, int] = {}  # the last known; a model keeps it while it restarts
+        self._turns: defaultdict[str, Turns] = defaultdict(Turns)
         self._changed = asyncio.Event()
 
     def apply(self, message: Routes) -> None:
@@ -65,6 +67,10 @@ class RoutingTable:
 
         return route, leave
 
+    def turn(self, model: str, client: str) -> Turn:
+        """Queue for the engines of a model; to be ended by whoever asked."""
+        return self._turns[model].join(client)
+
     def engine(self, model: str, avoid: Collection[str] = ()) -> Engine | None:
         """The engine for a new sequence of `model`; None if it is still to come.
 
@@ -86,6 +92,8 @@ class RoutingTable:
     def _signal(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
+        for turns in self._turns.values():
+            turns.wake()
 
 
 def _refuse_if_hopeless(route: Route) -> None:

@@ -6,8 +6,29 @@ from collections.abc import AsyncIterator, Collection
 from serve_daemon.gateway.engines import Engine
 from serve_daemon.gateway.errors import unavailable
 from serve_daemon.gateway.routes import RoutingTable
+from serve_daemon.gateway.turns import Turn
 
 IDLE_SECONDS = 1.0  # how often a waiting client hears of us
+
+
+async def wait_for_turn(
+    table: RoutingTable, model: str, turn: Turn, avoid: Collection[str] = ()
+) -> AsyncIterator[Engine | None]:
+    """None every second, and at last the engine, once the turn has come, too.
+
+    Raises `ApiError` as `wait_for_engine` does; the turn alone is waited for without limit, since
+    those who have theirs end.
+    """
+    while True:
+        async for engine in wait_for_engine(table, model, avoid):
+            if engine is None:
+                yield None
+            elif turn.has_come:
+                yield engine
+                return
+            else:
+                await turn.wait(IDLE_SECONDS)
+                yield None
 
 
 async def wait_for_engine(
