@@ -25,6 +25,7 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crash_on: int = 0  # exit abruptly with the first token of this request
     crash_after: int = 0  # exit abruptly after so many tokens in all
     crash_loading: int = 0  # 1: exit abruptly before it is ready
+    poison: str = ""  # abort with the first token of a request that has this text in its prompt
     hang_on: int = 0  # make no more steps once this request came; heartbeats go on
     freeze_on: int = 0  # stop the whole process once this request came
     error_on: int = 0  # this request alone fails
@@ -65,11 +66,16 @@ class Author:
     def __init__(self, text: str, order: int) -> None:
         tokenizer: Tokenizer = make_tokenizer(order)
         self._text = text
+        self._tokenizer = tokenizer
         self._user, self._assistant, self.end = (
             tokenizer.encode(mark).ids[0] for mark in ("<|user|>", "<|assistant|>", END)
         )
         self.vocabulary = tokenizer.get_vocab_size()
         self._digits = {c: tokenizer.encode(c).ids[0] for c in "0123456789 "}
+
+    def read(self, tokens: list[int]) -> str:
+        """The text of a prompt, with what follows."""
+        return str(self._tokenizer.decode(tokens, skip_special_tokens=True))
 
     def write(self, tokens: list[int]) -> Iterator[int]:
         """The tokens after `tokens`, for ever; the end mark where the text has ended."""

@@ -167,6 +167,10 @@ class Stepper:
 
     def _crash_if_told_to(self, running: Running) -> None:
         behaviour = self._behaviour
+        if behaviour.poison and behaviour.poison in self.author.read(running.submit.tokens):
+            sys.stderr.write("fake engine: aborting over a poisonous prompt\n")
+            sys.stderr.flush()
+            os.abort()
         worn_out = behaviour.crash_after and self.generated >= behaviour.crash_after
         if worn_out or happens(running.number, behaviour.crash_on, behaviour.once):
             sys.stderr.write("fake engine: crashing as told\n")

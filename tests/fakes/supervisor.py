@@ -1,6 +1,8 @@
 """The supervisor's end of the links, played by a test: it starts real gateways and fake engines."""
 
+import asyncio
 import itertools
+import signal
 import socket
 import sys
 import time
@@ -14,6 +16,7 @@ from fakes.children import Child, EngineChild
 from serve_daemon.wire.messages import Configure, EngineReady, EngineSpec
 from serve_daemon.wire.routing import (
     ConfigureGateway,
+    EngineEnded,
     GatewayHeartbeat,
     GatewayReady,
     GatewaySettings,
@@ -25,6 +28,7 @@ from serve_daemon.wire.routing import (
 
 FAKE_PYTHON = str(Path(__file__).with_name("python"))
 HEARTBEAT_SECONDS = 0.05
+CRASHES = (signal.SIGABRT, signal.SIGSEGV)
 
 
 class FakeSupervisor:
@@ -38,6 +42,7 @@ class FakeSupervisor:
         self._ids = (f"e{number}" for number in itertools.count(1))
         self._versions = itertools.count(1)
         self._routes: list[Route] = []
+        self._judging: set[asyncio.Future[None]] = set()
         self.listening = self._listen()
 
     def _listen(self) -> socket.socket:
@@ -114,7 +119,16 @@ class FakeSupervisor:
             )
         )
         self.engines[engine_id] = engine
+        self._judging.add(judging := asyncio.ensure_future(self._judge(engine)))
+        judging.add_done_callback(self._judging.discard)
         return engine
+
+    async def _judge(self, engine: EngineChild) -> None:
+        """Tell the gateways of the engine's end, as soon as it is there."""
+        status = await engine.process.wait()
+        is_own_making = status > 0 or -status in CRASHES
+        for gateway in self.gateways:
+            gateway.peer.send(EngineEnded(engine.engine_id, is_own_making, f"status {status}"))
 
     async def serve(self, source: str = "fake:", *, model: str = "m", **spec: Any) -> EngineChild:
         """Start a fake engine and have the gateway route to it alone."""

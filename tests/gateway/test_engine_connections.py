@@ -111,7 +111,7 @@ async def test_outputs_reach_their_sequences(listener: Listener) -> None:
     listener.gateways[0].send(step)
     assert [output.tokens for output in await second.take(PATIENCE_SECONDS)] == [[7]]
     assert [output.tokens for output in await first.take(PATIENCE_SECONDS)] == [[5]]
-    assert engine.open_sequences == 1
+    assert engine.load.sequences == 1
     first.close()
     second.close()  # it has ended: nothing is to be cancelled
     assert await listener.heard() == Cancel(one.sequence)
@@ -124,7 +124,7 @@ async def test_nothing_comes_of_a_sequence_that_waits(listener: Listener) -> Non
     engine = await connected(listener)
     sequence = engine.submit(ORDER)
     assert await sequence.take(0.001) == []
-    assert engine.open_sequences == 1
+    assert engine.load.sequences == 1
     engine.withdraw()
     sequence.close()
 
@@ -187,15 +187,31 @@ async def test_an_engine_that_does_not_listen_yet_is_tried_again(path: Path) -> 
     late.gateways[0].close()
 
 
-async def test_the_least_busy_engine_is_chosen(listener: Listener) -> None:
-    """Of those that are connected."""
+async def test_only_connected_engines_take_sequences(listener: Listener) -> None:
+    """Whatever the table says."""
     changes = Changes()
     engines = Engines(changes)
     engines.apply([listener.address, EngineAddress("e2", "/nowhere", READY)])
     await changes.next()
-    chosen = engines.least_busy(["e1", "e2"])
-    assert chosen is not None
-    assert chosen.address == listener.address
-    assert engines.least_busy(["e2"]) is None
+    (ready,) = engines.connected(["e1", "e2"])
+    assert ready.address == listener.address
+    assert engines.connected(["e2"]) == []
     engines.apply([])
     assert await listener.heard() is None
+
+
+async def test_nothing_is_begun_where_it_could_not_end(listener: Listener) -> None:
+    """An engine that is withdrawn or gone says so at once."""
+    changes = Changes()
+    engine = Engine(listener.address, changes)
+    with pytest.raises(EngineLost):
+        engine.submit(ORDER)
+    await changes.next()
+    assert engine.submit(ORDER)
+    engine.withdraw()
+    with pytest.raises(EngineLost):
+        engine.submit(ORDER)
+    assert engine.load == ("e1", 1, len(ORDER.tokens), READY.max_requests)
+    listener.gateways[0].close()
+    await changes.next()
+    assert engine.load == ("e1", 0, 0, READY.max_requests)

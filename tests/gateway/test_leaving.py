@@ -1,6 +1,8 @@
 """A gateway that leaves loses no request."""
 
 import asyncio
+import contextlib
+import math
 import signal
 from typing import Any
 
@@ -29,6 +31,28 @@ async def test_an_open_stream_is_finished_before_the_gateway_exits(
     assert f'"text":"{counting(300)}"' in text
     assert text.rstrip().endswith("data: [DONE]")
     assert await supervisor.gateway.process.wait() == 0
+
+
+async def test_a_gateway_may_leave_without_limit_and_be_limited_later(
+    supervisor: FakeSupervisor, client: httpx.AsyncClient
+) -> None:
+    """It finishes what is open, however long; the last word on the limit holds."""
+    await supervisor.configure(stall_timeout=60.0)
+    await supervisor.serve("fake:text=count,token_delay=0.01")
+    gateway = supervisor.gateway
+    body = {**BODY, "max_output_tokens": 4000}
+    async with client.stream("POST", "/v1/responses", json=body) as reply:
+        lines = reply.aiter_lines()
+        await anext(lines)
+        gateway.peer.send(StopAccepting(math.inf))
+        await gateway.until(lambda: any("gateway leaves" in line for line in gateway.lines))
+        for _ in range(100):
+            await anext(lines)
+        gateway.peer.send(StopAccepting(0.0))
+        with contextlib.suppress(httpx.RemoteProtocolError):
+            assert [line async for line in lines]
+    assert await gateway.process.wait() == 0
+    assert any("requests are cut" in line for line in gateway.lines)
 
 
 async def test_sigterm_is_an_order_to_leave(

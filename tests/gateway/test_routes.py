@@ -24,8 +24,8 @@ def route(model: str = "m", **fields: Any) -> Route:
     return Route(model=model, **(known | fields))
 
 
-def table_of(*routes: Route) -> RoutingTable:
-    table = RoutingTable()
+def table_of(*routes: Route, woken: list[str] | None = None) -> RoutingTable:
+    table = RoutingTable(lambda model: None if woken is None else woken.append(model))
     table.apply(Routes(1, list(routes)))
     return table
 
@@ -80,6 +80,27 @@ def test_the_queue_is_bounded_and_counted_per_model() -> None:
     leave()
     assert status_of(table, "m") == 0
     assert status_of(table, "m") == 429
+
+
+def test_gateways_that_share_the_sockets_share_the_queue() -> None:
+    """Each takes its part, rounded up."""
+    table = table_of(route(max_queue=3))
+    table.num_workers = 2
+    table.admit("m")
+    table.admit("m")
+    assert status_of(table, "m") == 429
+
+
+def test_a_model_that_is_asleep_is_woken_once_a_table() -> None:
+    """And one that is awake is not."""
+    woken: list[str] = []
+    table = table_of(route(state="asleep"), route("other", aliases=[]), woken=woken)
+    for model in ("m", "m", "other"):
+        table.wake(model)
+    assert woken == ["m"]
+    table.apply(Routes(2, [route(state="asleep")]))
+    table.wake("m")
+    assert woken == ["m", "m"]
 
 
 def test_no_engine_is_there_before_one_is_connected() -> None:

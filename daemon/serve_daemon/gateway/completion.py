@@ -75,7 +75,7 @@ class Completion:
         return taken
 
     async def begin(self) -> None:
-        """Prepare at once if an engine is there, so that a bad request gets its status.
+        """Prepare at once if an engine is ready, so that a bad request gets its status.
 
         Raises `ApiError`.
         """

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 import structlog
 
+from serve_daemon.gateway.affinity import Load
 from serve_daemon.wire.messages import Cancel, FromEngine, Output, Step, Submit, Welcome
 from serve_daemon.wire.routing import EngineAddress
 from serve_daemon.wire.transport import Peer, connect
@@ -26,7 +27,8 @@ class Sequence:
     What waits here to be taken is bounded by what was asked for: `max_new_tokens`.
     """
 
-    def __init__(self, number: int, engine: "Engine") -> None:
+    def __init__(self, number: int, engine: "Engine", num_tokens: int) -> None:
+        self.num_tokens = num_tokens  # that it began with
         self._number = number
         self._engine = engine
         self._outputs: list[Output] = []
@@ -80,6 +82,7 @@ class Engine:
         self.is_connected = False
         self._on_change = on_change
         self._sequences: dict[int, Sequence] = {}
+        self._num_tokens = 0  # in those
         self._numbers = itertools.count(1)
         self._is_withdrawn = False
         self._retry: asyncio.TimerHandle | None = None
@@ -87,20 +90,37 @@ class Engine:
         self._connecting = asyncio.ensure_future(self._connect())
 
     @property
-    def open_sequences(self) -> int:
-        return len(self._sequences)
+    def engine_id(self) -> str:
+        return self.address.engine_id
+
+    @property
+    def load(self) -> Load:
+        slots = self.address.ready.max_requests
+        return Load(self.engine_id, len(self._sequences), self._num_tokens, slots)
 
     def submit(self, order: Submit) -> Sequence:
-        """Have a sequence generated; its number in `order` is given here."""
+        """Have a sequence generated; its number in `order` is given here.
+
+        Raises `EngineLost` where nothing can be begun any more.
+        """
+        if not self.is_connected or self._is_withdrawn:
+            raise EngineLost
         number = next(self._numbers)
-        sequence = self._sequences[number] = Sequence(number, self)
+        sequence = self._sequences[number] = Sequence(number, self, len(order.tokens))
+        self._num_tokens += sequence.num_tokens
         self._peer.send(msgspec.structs.replace(order, sequence=number))
         return sequence
 
     def forget(self, number: int) -> None:
-        if self._sequences.pop(number, None) is not None:
+        if self._take_out(number) is not None:
             self._peer.send(Cancel(number))
             self._close_if_done()
+
+    def _take_out(self, number: int) -> Sequence | None:
+        sequence = self._sequences.pop(number, None)
+        if sequence is not None:
+            self._num_tokens -= sequence.num_tokens
+        return sequence
 
     def withdraw(self) -> None:
         """Take nothing new; the connection closes when its last sequence has ended."""
@@ -125,7 +145,7 @@ class Engine:
         except OSError as error:
             log.warning(
                 "engine can't be reached, trying again",
-                engine=self.address.engine_id,
+                engine=self.engine_id,
                 error=str(error),
             )
             self._connect_later()
@@ -152,18 +172,18 @@ class Engine:
             if output.finish is None:
                 sequence = self._sequences.get(output.sequence)
             else:
-                sequence = self._sequences.pop(output.sequence, None)
+                sequence = self._take_out(output.sequence)
             if sequence is not None:  # else it was cancelled while the step was under way
                 sequence.put(output)
         self._close_if_done()
 
     def _lost(self, error: Exception | None) -> None:
         self.is_connected = False
-        lost, self._sequences = self._sequences, {}
+        lost, self._sequences, self._num_tokens = self._sequences, {}, 0
         if lost:
             log.warning(
                 "engine lost, its requests wait for another",
-                engine=self.address.engine_id,
+                engine=self.engine_id,
                 requests=len(lost),
                 error=str(error or ""),
             )
@@ -188,8 +208,7 @@ class Engines:
         for engine_id in wanted.keys() - self._engines.keys():
             self._engines[engine_id] = Engine(wanted[engine_id], self._on_change)
 
-    def least_busy(self, engine_ids: Iterable[str]) -> Engine | None:
-        """The one of these that takes a sequence soonest; None while none is connected."""
+    def connected(self, engine_ids: Iterable[str]) -> list[Engine]:
+        """Those of these that a sequence can be given to."""
         engines = [self._engines[engine_id] for engine_id in engine_ids]
-        ready = [engine for engine in engines if engine.is_connected]
-        return min(ready, key=lambda engine: engine.open_sequences, default=None)
+        return [engine for engine in engines if engine.is_connected]

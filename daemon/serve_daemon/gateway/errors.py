@@ -71,6 +71,10 @@ def failed(message: str) -> ApiError:
     return ApiError(500, ErrorBody(message, SERVER, None, "server_error"))
 
 
+def engine_failed(message: str) -> ApiError:
+    return ApiError(500, ErrorBody(message, SERVER, None, "engine_failed"))
+
+
 def unexpected(request_id: str) -> ApiError:
     return failed(f"The server had an error; its log has more under request {request_id}.")
 

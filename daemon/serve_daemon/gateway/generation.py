@@ -10,8 +10,9 @@ import msgspec
 import structlog
 
 from serve_daemon.gateway.engines import Engine, EngineLost, Sequence
-from serve_daemon.gateway.errors import failed
+from serve_daemon.gateway.errors import engine_failed, failed
 from serve_daemon.gateway.routes import RoutingTable
+from serve_daemon.gateway.suspects import Standing
 from serve_daemon.gateway.waiting import IDLE_SECONDS, wait_for_turn
 from serve_daemon.wire.messages import Finish, Output, Submit
 from serve_daemon.wire.sampling import Logprobs
@@ -19,7 +20,7 @@ from serve_daemon.wire.sampling import Logprobs
 log = structlog.get_logger()
 
 Fits = Callable[[Engine], Awaitable[bool]]  # whether its tokens mean what the order's mean
-MAX_FAILURES = 3  # of engines in a row, without a token in between
+MAX_FAILURES = 3  # refusals and broken connections in a row, without a token in between
 
 
 class OtherModel(Exception):  # noqa: N818 - it names what happened
@@ -40,8 +41,11 @@ class Generation:
         self._model = model
         self._table = table
         self._fits = fits
+        self._dispatch = table.dispatch(model)
+        self._fitting: set[str] = set()  # artefacts whose tokens mean what the order's mean
         self._failures = 0
         self._refused_by: set[str] = set()
+        self._is_refused = False  # since the last attempt
         self._sequence: Sequence | None = None
         self._turn = table.turn(model, client)
 
@@ -52,6 +56,7 @@ class Generation:
     def close(self) -> None:
         """Free the sequence in the engine that works on it, if one does, and make room."""
         self._leave_engine()
+        self._dispatch.leave(self)
         self._turn.end()
 
     def _leave_engine(self) -> None:
@@ -65,25 +70,54 @@ class Generation:
         Raises `ApiError` when the request can't be finished, `OtherModel` when the next engine
         has another tokenizer.
         """
-        while self.finish is None:
-            async for engine in wait_for_turn(
-                self._table, self._model, self._turn, self._refused_by
-            ):
-                if engine is None:
-                    yield []
-                else:
-                    async for tokens in self._run(engine):
-                        yield tokens
-            self._end_if_complete()
-            if self._refused_by:
-                await self._table.wait_for_change(IDLE_SECONDS)
-        self._turn.end()
+        try:
+            while self.finish is None:
+                async for engine in wait_for_turn(
+                    self._table, self._model, self._turn, self._choose
+                ):
+                    if engine is None:
+                        yield []
+                    elif await self._is_fit(engine):
+                        async for tokens in self._run(engine):
+                            yield tokens
+                self._end_if_complete()
+        finally:
+            self.close()
 
-    async def _run(self, engine: Engine) -> AsyncIterator[list[int]]:
+    def _choose(self) -> Engine | None:
+        ready = self._table.ready_engines(self._model)
+        if self._refused_by.issuperset(each.engine_id for each in ready) and self._is_refused:
+            self._is_refused = False  # by all: once more when something has changed
+            return None
+        return self._dispatch.choose(ready, self, self._tokens, self._refused_by)
+
+    async def _is_fit(self, engine: Engine) -> bool:
+        """Whether the sequence can be given to the engine now: False where that took a while.
+
+        Raises `OtherModel`, and `ApiError` where the answer has grown too long for it.
+        """
+        ready = engine.address.ready
+        if len(self._tokens) >= ready.max_context:
+            self._outgrow(ready.max_context)
+        if ready.artefacts in self._fitting:
+            return True
         if not await self._fits(engine):
             raise OtherModel
-        self._sequence = engine.submit(self._rest())
+        self._fitting.add(ready.artefacts)
+        return False
+
+    def _outgrow(self, max_context: int) -> None:
+        if not self.output:
+            raise OtherModel  # to be prepared anew, and refused if the prompt is too long
+        raise failed(
+            f"The engine of the model was replaced by one with a context of {max_context} tokens;"
+            f" this answer and its prompt have {len(self._tokens)} already."
+        )
+
+    async def _run(self, engine: Engine) -> AsyncIterator[list[int]]:
+        self._dispatch.begin(self, engine.engine_id, self._tokens)
         try:
+            self._sequence = engine.submit(self._rest())
             while self.finish is None:
                 outputs = await self._sequence.take(IDLE_SECONDS)
                 tokens = self._absorb(outputs, engine)
@@ -91,15 +125,20 @@ class Generation:
                     return
                 yield tokens
         except EngineLost:
-            self._count_failure("The engine of the model ended while it worked on this request.")
+            await self._lose(engine)
         finally:
             self._leave_engine()
+            self._dispatch.remember(engine.engine_id, self._tokens)
+
+    @property
+    def _tokens(self) -> list[int]:
+        return [*self._order.tokens, *self.output]
 
     def _rest(self) -> Submit:
         """What is still to be generated."""
         return msgspec.structs.replace(
             self._order,
-            tokens=[*self._order.tokens, *self.output],
+            tokens=self._tokens,
             max_new_tokens=self._order.max_new_tokens - len(self.output),
             num_output=len(self.output),
         )
@@ -109,19 +148,41 @@ class Generation:
         new: list[int] = []
         for output in outputs:
             if output.finish is Finish.REFUSED:
-                self._refused_by.add(engine.address.engine_id)
-                self._count_failure(f"The engine refused the request: {output.error}.")
+                self._refuse(engine, output.error)
                 return None
             if output.finish is Finish.ERROR:
                 raise failed(f"The engine failed on this request: {output.error}.")
+            if not self.output and not new:  # what a later engine finds is our own output, too
+                self.cached_tokens = output.cached_tokens
             new += output.tokens
             self.logprobs += zip(output.tokens, output.logprobs, strict=False)
-            self.cached_tokens = self.cached_tokens or output.cached_tokens
             self.finish = output.finish
         if new:
             self.output += new
             self._failures = 0
+            self._dispatch.progress(self)
         return new
+
+    # ------------------------------------------------------------ what goes wrong
+
+    def _refuse(self, engine: Engine, reason: str) -> None:
+        self._refused_by.add(engine.engine_id)
+        self._is_refused = True
+        self._dispatch.lose(self, engine.engine_id, crashed=False)
+        self._count_failure(f"The engine refused the request: {reason}.")
+
+    async def _lose(self, engine: Engine) -> None:
+        """Find out why, and whether it was over this request."""
+        verdict = await self._table.verdicts.of(engine.engine_id)
+        crashed = verdict is not None and verdict.is_own_making
+        standing = self._dispatch.lose(self, engine.engine_id, crashed=crashed)
+        if verdict is None:
+            self._count_failure("The connection to the engine of the model broke.")
+        elif standing is Standing.GUILTY:
+            raise engine_failed(
+                "This request ended the engine of the model twice while it was tried apart from"
+                f" others, and is not tried again; the engine's end: {verdict.reason}."
+            )
 
     def _count_failure(self, message: str) -> None:
         self._failures += 1

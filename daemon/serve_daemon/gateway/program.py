@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import math
 import os
 import resource
 import signal
@@ -24,12 +25,14 @@ from serve_daemon.wire.logs import configure_child_logging, set_level
 from serve_daemon.wire.messages import SetLogLevel
 from serve_daemon.wire.routing import (
     ConfigureGateway,
+    EngineEnded,
     GatewayHeartbeat,
     GatewayReady,
     Routes,
     RoutesApplied,
     StopAccepting,
     SupervisorToGateway,
+    Wake,
 )
 from serve_daemon.wire.transport import Peer, adopt
 
@@ -47,10 +50,12 @@ class Gateway:
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self._prompts = Prompts(TextModels(), ChatTemplates())
-        self._models = Models(RoutingTable(), self._prompts)
+        self._models = Models(RoutingTable(self._wake), self._prompts)
         self._configured: asyncio.Future[ConfigureGateway] = loop.create_future()
         self._routed = asyncio.Event()
-        self._leave: asyncio.Future[float] = loop.create_future()
+        self._leave = asyncio.Event()
+        self._leave_by: float | None = None  # loop time
+        self._drain_limit: asyncio.Timeout | None = None
         self._link: Peer[SupervisorToGateway] = Peer(
             SupervisorToGateway, self._told, lambda _error: os._exit(1)
         )
@@ -69,8 +74,8 @@ class Gateway:
         self._link.send(GatewayReady())
         duties = [asyncio.ensure_future(duty) for duty in (self._beat(), self._stalls.run())]
         await self._prompts.templates.load()
-        seconds = await self._leave
-        await self._drain(servers, seconds)
+        await self._leave.wait()
+        await self._drain(servers)
         for duty in duties:
             duty.cancel()
 
@@ -91,12 +96,15 @@ class Gateway:
                 self._configure(message)
             case Routes():
                 self._apply(message)
+            case EngineEnded():
+                self._models.table.verdicts.give(message)
             case StopAccepting(seconds=seconds):
                 self._begin_to_leave(seconds)
             case SetLogLevel(level=level):
                 set_level(level)
 
     def _configure(self, message: ConfigureGateway) -> None:
+        self._models.table.num_workers = message.settings.workers
         if not self._configured.done():
             self._configured.set_result(message)
             return
@@ -110,6 +118,9 @@ class Gateway:
         self._models.table.apply(message)
         self._routed.set()
         self._link.send(RoutesApplied(message.version))
+
+    def _wake(self, model: str) -> None:
+        self._link.send(Wake(model))
 
     async def _beat(self) -> None:
         while True:
@@ -131,22 +142,28 @@ class Gateway:
         self._begin_to_leave(self._conditions.settings.drain_timeout)
 
     def _begin_to_leave(self, seconds: float) -> None:
-        if not self._leave.done():
-            self._leave.set_result(seconds)
-
-    async def _drain(self, servers: list[InheritedServer], seconds: float) -> None:
-        """Lose no request: whoever else has the sockets accepts, and open requests end here."""
+        """Leave within so long, which may be for ever; the last word on it holds."""
+        now = asyncio.get_running_loop().time()
+        self._leave_by = None if math.isinf(seconds) else now + seconds
+        if self._drain_limit is not None and not self._drain_limit.expired():
+            self._drain_limit.reschedule(self._leave_by)
         log.info("gateway leaves", open_requests=self._conditions.open_requests, seconds=seconds)
+        self._leave.set()
+
+    async def _drain(self, servers: list[InheritedServer]) -> None:
+        """Lose no request: whoever else has the sockets accepts, and open requests end here."""
         self._conditions.leaving = True
         for server in servers:
             server.accept_no_more()
         settled = asyncio.ensure_future(asyncio.sleep(SETTLE_SECONDS))
         try:
-            async with asyncio.timeout(seconds):
+            async with asyncio.timeout_at(self._leave_by) as self._drain_limit:
                 await settled
                 await self._conditions.wait_until_idle()
         except TimeoutError:
             log.warning("requests are cut", open_requests=self._conditions.open_requests)
+        finally:
+            self._drain_limit = None
         stopping = [asyncio.ensure_future(server.end()) for server in servers]
         await asyncio.wait(stopping, timeout=STOP_SECONDS)
 

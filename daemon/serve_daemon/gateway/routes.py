@@ -3,24 +3,35 @@
 import asyncio
 import contextlib
 from collections import Counter, defaultdict
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 
+from serve_daemon.gateway.dispatch import Dispatch
 from serve_daemon.gateway.engines import Engine, Engines
 from serve_daemon.gateway.errors import model_not_found, queue_full, unavailable
-from serve_daemon.gateway.turns import Turn, Turns
+from serve_daemon.gateway.turns import Turn
+from serve_daemon.gateway.verdicts import Verdicts
 from serve_daemon.wire.routing import Route, Routes
+
+ASLEEP = "asleep"  # the state of a route whose model starts when it is woken
 
 
 class RoutingTable:
-    """The last `Routes` of the supervisor, and the requests that are open under it."""
+    """The last `Routes` of the supervisor, and the requests that are open under it.
 
-    def __init__(self) -> None:
+    It has a model that is asleep woken by `wake`.
+    """
+
+    def __init__(self, wake: Callable[[str], object]) -> None:
+        self.verdicts = Verdicts()
+        self.num_workers = 1  # gateways that share what a model can take
         self.engines = Engines(self._signal)
         self._routes: dict[str, Route] = {}
         self._names: dict[str, str] = {}
         self._open: Counter[str] = Counter()
         self._capacity: dict[str, int] = {}  # the last known; a model keeps it while it restarts
-        self._turns: defaultdict[str, Turns] = defaultdict(Turns)
+        self._dispatches: defaultdict[str, Dispatch] = defaultdict(Dispatch)
+        self._wake = wake
+        self._woken: set[str] = set()  # under this table
         self._changed = asyncio.Event()
 
     def apply(self, message: Routes) -> None:
@@ -32,6 +43,8 @@ class RoutingTable:
             if route.engines:
                 capacity = sum(address.ready.max_requests for address in route.engines)
                 self._capacity[route.model] = capacity
+            self.dispatch(route.model).keep({each.engine_id for each in route.engines})
+        self._woken.clear()
         self.engines.apply(address for route in message.routes for address in route.engines)
         self._signal()
 
@@ -57,7 +70,7 @@ class RoutingTable:
         """
         route = self.find(name)
         _refuse_if_hopeless(route)
-        limit = self._capacity.get(route.model, 0) + route.max_queue
+        limit = self._limit(route)
         if self._open[route.model] >= limit:
             raise queue_full(route.model, limit)
         self._open[route.model] += 1
@@ -67,21 +80,37 @@ class RoutingTable:
 
         return route, leave
 
+    def _limit(self, route: Route) -> int:
+        """How many requests for the model may be open here: this worker's share, rounded up."""
+        total = self._capacity.get(route.model, 0) + route.max_queue
+        return -(-total // self.num_workers)
+
+    def dispatch(self, model: str) -> Dispatch:
+        """Who decides about the requests for a model, by its own name."""
+        return self._dispatches[model]
+
     def turn(self, model: str, client: str) -> Turn:
         """Queue for the engines of a model; to be ended by whoever asked."""
-        return self._turns[model].join(client)
+        return self.dispatch(model).turns.join(client)
 
-    def engine(self, model: str, avoid: Collection[str] = ()) -> Engine | None:
-        """The engine for a new sequence of `model`; None if it is still to come.
-
-        One of those to avoid only where there is no other.
+    def ready_engines(self, model: str) -> list[Engine]:
+        """Those that take sequences of `model`; none while they are still to come.
 
         Raises `ApiError` 404 or 503 if none will come.
         """
         route = self.find(model)
         _refuse_if_hopeless(route)
-        engine_ids = {address.engine_id for address in route.engines}
-        return self.engines.least_busy(engine_ids.difference(avoid) or engine_ids)
+        return self.engines.connected(address.engine_id for address in route.engines)
+
+    def engine(self, model: str) -> Engine | None:
+        """One of them, to prepare requests for. Raises as `ready_engines` does."""
+        return next(iter(self.ready_engines(model)), None)
+
+    def wake(self, model: str) -> None:
+        """Have the model started if it is asleep."""
+        if self.find(model).state == ASLEEP and model not in self._woken:
+            self._woken.add(model)
+            self._wake(model)
 
     async def wait_for_change(self, seconds: float) -> None:
         """Return when the table or a connection changed, or after so long."""
@@ -92,8 +121,8 @@ class RoutingTable:
     def _signal(self) -> None:
         self._changed.set()
         self._changed = asyncio.Event()
-        for turns in self._turns.values():
-            turns.wake()
+        for dispatch in self._dispatches.values():
+            dispatch.turns.wake()
 
 
 def _refuse_if_hopeless(route: Route) -> None:

@@ -11,6 +11,7 @@ class GatewaySettings(Struct, frozen=True):
     stall_timeout: float = 1.5  # seconds a client may leave its stream unread
     drain_timeout: float = 30.0  # seconds for open requests once the gateway is to leave
     max_connections: int = 4096
+    workers: int = 1  # gateways on the same sockets, which share each model's limits
 
 
 class ConfigureGateway(Message, frozen=True):
