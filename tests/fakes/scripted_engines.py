@@ -45,8 +45,16 @@ class Hearing(Peer[FromEngine]):
     def __init__(self, engine: "ScriptedEngine") -> None:
         super().__init__(FromEngine, lambda _message: None, lambda _error: None)
         self._engine = engine
+        self._is_closed = False
+
+    def close(self) -> None:
+        self._is_closed = True
 
     def send(self, message: object) -> None:
+        if not self._is_closed:
+            self._hear(message)
+
+    def _hear(self, message: object) -> None:
         match message:
             case Submit(sequence=number, max_new_tokens=rest):
                 assert rest > 0, "nothing is left to be generated"
@@ -96,6 +104,7 @@ class ScriptedEngine(Engine):
     def go(self) -> None:
         """Be there no more."""
         self.work.clear()
+        self._peer.close()
         self._lost(None)
 
 
