@@ -208,6 +208,9 @@ class Engines:
         for engine_id in wanted.keys() - self._engines.keys():
             self._engines[engine_id] = Engine(wanted[engine_id], self._on_change)
 
+    def has(self, engine: Engine) -> bool:
+        return engine.engine_id in self._engines
+
     def connected(self, engine_ids: Iterable[str]) -> list[Engine]:
         """Those of these that a sequence can be given to."""
         engines = [self._engines[engine_id] for engine_id in engine_ids]

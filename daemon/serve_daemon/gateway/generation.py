@@ -176,9 +176,9 @@ class Generation:
         verdict = await self._table.verdicts.of(engine.engine_id)
         crashed = verdict is not None and verdict.is_own_making
         standing = self._dispatch.lose(self, engine.engine_id, crashed=crashed)
-        if verdict is None:
+        if verdict is None and self._table.has_engine(engine):  # it lives: the connection broke
             self._count_failure("The connection to the engine of the model broke.")
-        elif standing is Standing.GUILTY:
+        if verdict is not None and standing is Standing.GUILTY:
             raise engine_failed(
                 "This request ended the engine of the model twice while it was tried apart from"
                 f" others, and is not tried again; the engine's end: {verdict.reason}."

@@ -102,6 +102,10 @@ class RoutingTable:
         _refuse_if_hopeless(route)
         return self.engines.connected(address.engine_id for address in route.engines)
 
+    def has_engine(self, engine: Engine) -> bool:
+        """Whether the engine is in the table still, connected or not."""
+        return self.engines.has(engine)
+
     def engine(self, model: str) -> Engine | None:
         """One of them, to prepare requests for. Raises as `ready_engines` does."""
         return next(iter(self.ready_engines(model)), None)
