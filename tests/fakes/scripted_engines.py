@@ -111,12 +111,14 @@ class ScriptedEngine(Engine):
 class ScriptedModel:
     """A routing table for model m, and the engines that it ever had."""
 
-    def __init__(self) -> None:
+    def __init__(self, queue_timeout: float = 60.0) -> None:
+        self._queue_timeout = queue_timeout
         self.table = RoutingTable(lambda _model: None)
         self.engines: list[ScriptedEngine] = []
         self._serving: list[str] = []
         self._ids = (f"e{number}" for number in itertools.count(1))
         self._versions = itertools.count(1)
+        self._publish({})
 
     def add(self, ready: EngineReady = READY) -> ScriptedEngine:
         """One more engine."""
@@ -151,7 +153,7 @@ class ScriptedModel:
             state="ready",
             reason="",
             can_wait=True,
-            queue_timeout=60.0,
+            queue_timeout=self._queue_timeout,
             max_queue=64,
             created=0,
             engines=serving,

@@ -41,12 +41,17 @@ async def fits(_engine: Engine) -> bool:
     return True
 
 
+def make(model: ScriptedModel, prompt_length: int = 3, fits: Fits = fits) -> Generation:
+    prompt = [token_at(position) for position in range(prompt_length)]
+    order = Submit(0, f"req_{prompt_length}", prompt, LENGTH, [0], Sampling())
+    return Generation(order, "m", "client", model.table, fits)
+
+
 def begin(
     model: ScriptedModel, prompt_length: int = 3, fits: Fits = fits
 ) -> tuple[Generation, "asyncio.Task[None]"]:
-    prompt = [token_at(position) for position in range(prompt_length)]
-    order = Submit(0, f"req_{prompt_length}", prompt, LENGTH, [0], Sampling())
-    request = Generation(order, "m", "client", model.table, fits)
+    """A request that is being answered, known by the length of its prompt."""
+    request = make(model, prompt_length, fits)
     return request, asyncio.create_task(read(request, prompt_length))
 
 
@@ -259,3 +264,31 @@ async def test_a_request_that_leaves_on_trial_makes_way() -> None:
     (number,) = second.work
     second.generate(number, LENGTH)
     await reader
+
+
+async def test_each_wait_for_an_engine_has_its_own_time() -> None:
+    """A request that lost its engine has all of queue_timeout again, and no more."""
+    model = ScriptedModel(queue_timeout=0.05)
+    _, reader = begin(model)
+    first = await first_engine(model)
+    first.generate(1, 5)
+    await settle()
+    model.end(first, crashed=False)
+    with pytest.raises(ApiError, match=r"was not ready within 0\.05 seconds"):
+        await reader
+
+
+async def test_a_request_hears_nothing_for_no_longer_than_a_second() -> None:
+    """Whether it waits for its turn, an engine, or a token: it can tell its client."""
+    model = ScriptedModel()
+    request = make(model)
+    with mock.patch("serve_daemon.gateway.waiting.IDLE_SECONDS", 0.001):
+        batches = request.batches()
+        assert await anext(batches) == []
+    with mock.patch.object(generation, "IDLE_SECONDS", 0.001):
+        engine = await first_engine(model)
+        assert [await anext(batches) for _ in range(2)] == [[], []]
+        assert engine.work
+        engine.generate(1, LENGTH)
+        assert await anext(batches) != []
+    request.close()
