@@ -12,7 +12,13 @@ from fakes.scripted_engines import READY, ScriptedEngine, ScriptedModel, settle,
 from serve_daemon.gateway import generation, verdicts
 from serve_daemon.gateway.engines import Engine
 from serve_daemon.gateway.errors import ApiError
-from serve_daemon.gateway.generation import MAX_FAILURES, Fits, Generation, OtherModel
+from serve_daemon.gateway.generation import (
+    LAST_TRIAL_SECONDS,
+    MAX_FAILURES,
+    Fits,
+    Generation,
+    OtherModel,
+)
 from serve_daemon.wire.messages import Finish, Submit
 from serve_daemon.wire.sampling import Sampling
 
@@ -264,6 +270,47 @@ async def test_a_request_that_leaves_on_trial_makes_way() -> None:
     (number,) = second.work
     second.generate(number, LENGTH)
     await reader
+
+
+async def test_an_engine_with_other_tokens_is_passed_over() -> None:
+    """While replicas are replaced one by one, the old ones go on with what is theirs."""
+    model = ScriptedModel()
+    strange = model.add(msgspec.structs.replace(READY, artefacts="/strange"))
+    fitting = await first_engine(model)
+
+    async def look(engine: Engine) -> bool:
+        await asyncio.sleep(0)
+        return engine is fitting
+
+    requests = [begin(model, 3 + number, look) for number in range(3)]
+    await settle()
+    assert (len(strange.submits), len(fitting.submits)) == (0, 3)
+    for number in range(1, 4):
+        fitting.generate(number, 5)
+    model.end(fitting, crashed=False)
+    for _, reader in requests:
+        with pytest.raises(OtherModel):
+            await reader
+
+
+@pytest.mark.parametrize("workers", [1, 3])
+async def test_last_trials_of_several_gateways_are_spread(workers: int) -> None:
+    """Else one gateway's poison would condemn what another has on trial, each time."""
+    model = ScriptedModel()
+    model.table.num_workers = workers
+    await first_engine(model)
+    _, reader = begin(model)
+    with mock.patch("random.uniform", side_effect=min) as uniform:
+        for _ in range(2):
+            await settle()
+            model.end(model.engines[-1], crashed=True)
+            last = model.add()
+        await settle()
+        last.generate(1, LENGTH)
+        await reader
+    assert uniform.call_args_list == (
+        [] if workers == 1 else [mock.call(0, 3 * LAST_TRIAL_SECONDS)]
+    )
 
 
 async def test_each_wait_for_an_engine_has_its_own_time() -> None:

@@ -39,6 +39,10 @@ class Dispatch:
         self._suspects.begin(request, engine_id)
         self._affinity.remember(engine_id, tokens)
 
+    def standing(self, request: Hashable) -> Standing:
+        """Whether it may have ended an engine."""
+        return self._suspects.standing(request)
+
     def progress(self, request: Hashable) -> None:
         """A token has come of it."""
         if self._suspects.progress(request):

@@ -4,6 +4,8 @@ It holds the prompt and all output. When an engine goes away, what is there so f
 next one, which goes on as the lost one would have.
 """
 
+import asyncio
+import random
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import msgspec
@@ -20,6 +22,7 @@ from serve_daemon.wire.sampling import Logprobs
 log = structlog.get_logger()
 
 Fits = Callable[[Engine], Awaitable[bool]]  # whether its tokens mean what the order's mean
+LAST_TRIAL_SECONDS = 1.0  # for each gateway; many times what a first token takes
 MAX_FAILURES = 3  # refusals and broken connections in a row, without a token in between
 
 
@@ -43,6 +46,8 @@ class Generation:
         self._fits = fits
         self._dispatch = table.dispatch(model)
         self._fitting: set[str] = set()  # artefacts whose tokens mean what the order's mean
+        self._unfit: set[str] = set()  # those whose tokens mean something else
+        self._let_alone_at = ""  # the engine that a last trial may begin on
         self._failures = 0
         self._refused_by: set[str] = set()
         self._is_refused = False  # since the last attempt
@@ -85,34 +90,53 @@ class Generation:
             self.close()
 
     def _choose(self) -> Engine | None:
+        """The engine to go to now. Raises as `batches` does."""
         ready = self._table.ready_engines(self._model)
-        if self._refused_by.issuperset(each.engine_id for each in ready) and self._is_refused:
+        able = [each for each in ready if self._can_go_on_at(each)]
+        if ready and not able:
+            self._give_up(ready)
+        if self._is_refused and self._refused_by.issuperset(each.engine_id for each in able):
             self._is_refused = False  # by all: once more when something has changed
             return None
-        return self._dispatch.choose(ready, self, self._tokens, self._refused_by)
+        return self._dispatch.choose(able, self, self._tokens, self._refused_by)
 
-    async def _is_fit(self, engine: Engine) -> bool:
-        """Whether the sequence can be given to the engine now: False where that took a while.
-
-        Raises `OtherModel`, and `ApiError` where the answer has grown too long for it.
-        """
+    def _can_go_on_at(self, engine: Engine) -> bool:
         ready = engine.address.ready
-        if len(self._tokens) >= ready.max_context:
-            self._outgrow(ready.max_context)
-        if ready.artefacts in self._fitting:
-            return True
-        if not await self._fits(engine):
-            raise OtherModel
-        self._fitting.add(ready.artefacts)
-        return False
+        length = len(self._order.tokens) + len(self.output)
+        return ready.artefacts not in self._unfit and length < ready.max_context
 
-    def _outgrow(self, max_context: int) -> None:
-        if not self.output:
-            raise OtherModel  # to be prepared anew, and refused if the prompt is too long
+    def _give_up(self, ready: list[Engine]) -> None:
+        """Say why none of these can go on: their tokens are others, or their contexts too small."""
+        fit = [each for each in ready if each.address.ready.artefacts not in self._unfit]
+        if not fit or not self.output:
+            raise OtherModel  # a prompt that is too long is refused when it is prepared anew
+        max_context = max(each.address.ready.max_context for each in fit)
         raise failed(
             f"The engine of the model was replaced by one with a context of {max_context} tokens;"
             f" this answer and its prompt have {len(self._tokens)} already."
         )
+
+    async def _is_fit(self, engine: Engine) -> bool:
+        """Whether the sequence can be given to the engine now; False where that took a while."""
+        artefacts = engine.address.ready.artefacts
+        if artefacts not in self._fitting:
+            fits = await self._fits(engine)
+            (self._fitting if fits else self._unfit).add(artefacts)
+            return False
+        return await self._is_let_alone(engine)
+
+    async def _is_let_alone(self, engine: Engine) -> bool:
+        """Whether its last trial may begin there now, which other gateways' should not run into.
+
+        They have theirs as soon as the engine is there, too; so each is at a time of its own.
+        """
+        workers = self._table.num_workers
+        is_last = self._dispatch.standing(self) is Standing.ACCUSED
+        if workers == 1 or not is_last or self._let_alone_at == engine.engine_id:
+            return True
+        self._let_alone_at = engine.engine_id
+        await asyncio.sleep(random.uniform(0, workers * LAST_TRIAL_SECONDS))  # noqa: S311
+        return False
 
     async def _run(self, engine: Engine) -> AsyncIterator[list[int]]:
         self._dispatch.begin(self, engine.engine_id, self._tokens)
