@@ -135,9 +135,10 @@ class Completion:
             self._count(tokens)
             self.cached_tokens = generation.cached_tokens
             self._add_logprobs(generation, prepared.text_model)
-            piece = detokenizer.feed(_text_tokens(generation, tokens))
-            if self.completion_tokens > self._request.min_tokens:
-                piece = stops.feed(piece)
+            text_tokens = _text_tokens(generation, tokens)
+            exempt = max(0, self._request.min_tokens - (self.completion_tokens - len(tokens)))
+            piece = detokenizer.feed(text_tokens[:exempt])
+            piece += stops.feed(detokenizer.feed(text_tokens[exempt:]))
             if piece or not tokens:
                 yield piece
             if stops.is_stopped:
