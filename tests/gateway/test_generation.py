@@ -1,174 +1,17 @@
-"""A request, whatever its engines do: every token comes once, in order, and an end."""
+"""The life of one request at the engines: what it takes along, and what ends it."""
 
 import asyncio
 from unittest import mock
 
 import msgspec
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
-from fakes.scripted_engines import READY, ScriptedEngine, ScriptedModel, settle, token_at
-from serve_daemon.gateway import generation, verdicts
+from fakes.scripted_engines import READY, ScriptedEngine, ScriptedModel, settle
+from fakes.scripted_requests import LENGTH, begin, make
+from serve_daemon.gateway import generation
 from serve_daemon.gateway.engines import Engine
 from serve_daemon.gateway.errors import ApiError
-from serve_daemon.gateway.generation import (
-    LAST_TRIAL_SECONDS,
-    MAX_FAILURES,
-    Fits,
-    Generation,
-    OtherModel,
-)
-from serve_daemon.wire.messages import Finish, Submit
-from serve_daemon.wire.sampling import Sampling
-
-LENGTH = 20
-MAX_CRASHES = 2  # the third may be a verdict of guilty
-
-# One event: what happens, to which engine, to which of its sequences, with how many tokens.
-KINDS = [
-    "looked",
-    "tokens",
-    "silent end",
-    "crash",
-    "kill",
-    "break",
-    "refuse",
-    "add",
-    "replace",
-    "idle",
-]
-EVENTS = st.tuples(
-    st.sampled_from(KINDS), st.integers(0, 9), st.integers(0, 9), st.integers(1, LENGTH)
-)
-
-
-async def fits(_engine: Engine) -> bool:
-    return True
-
-
-def make(model: ScriptedModel, prompt_length: int = 3, fits: Fits = fits) -> Generation:
-    prompt = [token_at(position) for position in range(prompt_length)]
-    order = Submit(0, f"req_{prompt_length}", prompt, LENGTH, [0], Sampling())
-    return Generation(order, "m", "client", model.table, fits)
-
-
-def begin(
-    model: ScriptedModel, prompt_length: int = 3, fits: Fits = fits
-) -> tuple[Generation, "asyncio.Task[None]"]:
-    """A request that is being answered, known by the length of its prompt."""
-    request = make(model, prompt_length, fits)
-    return request, asyncio.create_task(read(request, prompt_length))
-
-
-async def read(request: Generation, prompt_length: int) -> None:
-    """Take all batches; they must be the answer."""
-    tokens = [token async for batch in request.batches() for token in batch]
-    assert tokens == [token_at(prompt_length + number) for number in range(LENGTH)]
-    assert request.output == tokens
-    assert request.finish is Finish.LENGTH
-
-
-class Play:
-    """Has events happen, as far as they can, and keeps those scarce that end requests."""
-
-    def __init__(self, model: ScriptedModel) -> None:
-        self.model = model
-        self.crashes = 0
-        self.faults = 0
-        self._looking: list[asyncio.Future[bool]] = []
-
-    async def fits(self, _engine: Engine) -> bool:
-        """Looking at an engine's tokens takes a while, in which anything may happen."""
-        self._looking.append(asyncio.get_running_loop().create_future())
-        return await self._looking[-1]
-
-    def look(self) -> None:
-        """Have all who look be done with it."""
-        while self._looking:
-            self._looking.pop().set_result(True)
-
-    async def happen(self, kind: str, engine_number: int, number: int, count: int) -> None:
-        engines = [each for each in self.model.engines if each.is_connected]
-        if not engines:
-            self.model.add()
-            return
-        engine = engines[engine_number % len(engines)]
-        if kind == "looked":
-            self.look()
-        if engine.work:
-            self._to_sequence(kind, engine, sorted(engine.work)[number % len(engine.work)], count)
-        self._to_engine(kind, engine)
-        await settle()
-
-    def _to_sequence(self, kind: str, engine: ScriptedEngine, sequence: int, count: int) -> None:
-        match kind:
-            case "tokens":
-                engine.generate(sequence, count)
-            case "silent end":
-                engine.generate(sequence, LENGTH, tells_end=False)
-                self.model.end(engine, crashed=False)
-            case "refuse" if self._may_fail():
-                self.faults += engine.refuse(sequence)
-
-    def _to_engine(self, kind: str, engine: ScriptedEngine) -> None:
-        match kind:
-            case "break" if self._may_fail():
-                self.faults += 1
-                engine.go()
-                engine._connect_again()
-            case "crash" if self.crashes < MAX_CRASHES:
-                self.crashes += 1
-                self.model.end(engine, crashed=True)
-            case "kill":
-                self.model.end(engine, crashed=False)
-            case "add":
-                self.model.add()
-            case "replace":
-                self.model.add()
-                self.model.withdraw(engine)
-
-    def _may_fail(self) -> bool:
-        return self.faults < MAX_FAILURES - 1
-
-    async def finish(self, readers: "list[asyncio.Task[None]]") -> None:
-        """Let everything go well from here on."""
-        self.model.add()
-        async with asyncio.timeout(20):
-            while not all(reader.done() for reader in readers):
-                self.look()
-                for engine in self.model.engines:
-                    for number in list(engine.work):
-                        engine.generate(number, 1)
-                await asyncio.sleep(0.001)
-        for reader in readers:
-            reader.result()
-
-
-@given(events=st.lists(EVENTS, max_size=25), requests=st.integers(1, 4))
-@settings(max_examples=150, deadline=None)
-def test_the_tokens_are_those_of_an_engine_that_never_fails(
-    events: list[tuple[str, int, int, int]], requests: int
-) -> None:
-    """Whatever crashes, is killed, withdrawn, cut off, refuses, or does not tell the end."""
-
-    async def play() -> None:
-        model = ScriptedModel()
-        model.add()
-        acts = Play(model)
-        readers = [begin(model, 3 + number, acts.fits)[1] for number in range(requests)]
-        await settle()
-        for event in events:
-            await acts.happen(*event)
-        await acts.finish(readers)
-        assert all(engine.load.sequences == 0 for engine in model.engines)
-
-    with (
-        mock.patch.object(verdicts, "PATIENCE_SECONDS", 0.001),
-        mock.patch.object(generation, "IDLE_SECONDS", 0.01),
-        mock.patch("serve_daemon.gateway.waiting.IDLE_SECONDS", 0.01),
-    ):
-        asyncio.run(play())
+from serve_daemon.gateway.generation import LAST_TRIAL_SECONDS, OtherModel
 
 
 async def first_engine(model: ScriptedModel) -> ScriptedEngine:
