@@ -43,8 +43,10 @@ class RoutingTable:
             if route.engines:
                 capacity = sum(address.ready.max_requests for address in route.engines)
                 self._capacity[route.model] = capacity
-            self.dispatch(route.model).keep({each.engine_id for each in route.engines})
         self._woken.clear()
+        known = {address.engine_id for route in message.routes for address in route.engines}
+        for dispatch in self._dispatches.values():
+            dispatch.keep(known)
         self.engines.apply(address for route in message.routes for address in route.engines)
         self._signal()
 
