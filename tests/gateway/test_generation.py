@@ -182,3 +182,17 @@ async def test_a_request_hears_nothing_for_no_longer_than_a_second() -> None:
         engine.generate(1, LENGTH)
         assert await anext(batches) != []
     request.close()
+
+
+async def test_changes_that_bring_no_engine_are_no_news_to_a_client() -> None:
+    """However often the table changes, a word comes once a second."""
+    model = ScriptedModel()
+    request = make(model)
+    word = asyncio.ensure_future(anext(request.batches()))
+    for _ in range(5):
+        model.withdraw(model.add())
+        model.table.dispatch("m").turns.wake()
+        await settle()
+    assert not word.done()
+    word.cancel()
+    request.close()

@@ -14,7 +14,7 @@ IDLE_SECONDS = 1.0  # how often a waiting client hears of us
 async def wait_for_turn(
     table: RoutingTable, model: str, turn: Turn, choose: Callable[[], Engine | None]
 ) -> AsyncIterator[Engine | None]:
-    """None at least every second, and at last the engine chosen, once the turn has come.
+    """None every second, and at last the engine chosen, once the turn has come.
 
     Raises `ApiError` as `wait_for_engine` does. While an engine is ready, the turn and the choice
     are waited for without limit: those who are in front of us end.
@@ -28,7 +28,7 @@ async def wait_for_turn(
 
 
 async def wait_for_engine(table: RoutingTable, model: str) -> AsyncIterator[Engine | None]:
-    """None at least every second, and at last an engine.
+    """None every second, and at last an engine.
 
     Raises `ApiError` 503 if none was ready for the model's `queue_timeout`, or none will be.
     """
@@ -44,6 +44,7 @@ async def _wait(
 ) -> AsyncIterator[Engine | None]:
     loop = asyncio.get_running_loop()
     since = loop.time()  # no engine was ready
+    word_at = since + IDLE_SECONDS
     while (engine := find()) is None:
         if table.ready_engines(model):
             since = loop.time()
@@ -51,8 +52,10 @@ async def _wait(
         left = since + table.find(model).queue_timeout - loop.time()
         if left <= 0:
             raise _too_late(table, model)
-        await wait(min(IDLE_SECONDS, left))
-        yield None
+        await wait(max(0.0, min(word_at - loop.time(), left)))
+        if loop.time() >= word_at:
+            yield None
+            word_at = loop.time() + IDLE_SECONDS
     yield engine
 
 
