@@ -30,7 +30,7 @@ async def test_what_can_be_got_can_be_asked_for_without_its_body(
     ("states", "waiting_for"),
     [
         ([], []),
-        (["stopped"], []),
+        (["stopped", "asleep"], []),
         (["starting"], ["m0"]),
         (["failed", "stopped", "backoff"], ["m0", "m2"]),
     ],
@@ -41,7 +41,7 @@ async def test_ready_lists_what_is_missing(
     states: list[str],
     waiting_for: list[str],
 ) -> None:
-    """A model that an operator has stopped is not waited for."""
+    """A model that an operator has stopped is not waited for, nor one that nobody asks for."""
     for number, state in enumerate(states):
         await supervisor.route(f"m{number}", state=state)
     reply = await client.get("/ready")

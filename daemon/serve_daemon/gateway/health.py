@@ -4,7 +4,7 @@ import falcon.asgi
 from msgspec import Struct
 
 from serve_daemon.gateway.frames import encode
-from serve_daemon.gateway.routes import RoutingTable
+from serve_daemon.gateway.routes import ASLEEP, RoutingTable
 from serve_daemon.wire.routing import Route
 
 
@@ -56,4 +56,4 @@ def _is_ready(route: Route) -> bool:
 
 
 def _is_to_be_loaded(route: Route) -> bool:
-    return route.state != "stopped"
+    return route.state not in ("stopped", ASLEEP)
