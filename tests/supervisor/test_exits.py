@@ -12,23 +12,30 @@ LOST = Failing(Reason.DEVICE, "cuda:0 is lost")
 
 
 @pytest.mark.parametrize(
-    ("ended", "message", "is_permanent"),
+    ("ended", "message", "is_permanent", "is_own_making"),
     [
-        (Exit(0), "exited with status 0", False),
-        (Exit(3), "exited with status 3", False),
-        (Exit(-signal.SIGSEGV), "killed by SIGSEGV", False),
-        (Exit(-40), "killed by signal 40", False),
-        (Exit(1, SOURCE), "source: no such file", True),
-        (Exit(1, Failing(Reason.CONFIG, "no")), "config: no", True),
-        (Exit(1, LOST), "device: cuda:0 is lost", False),
-        (Exit(-9, LOST), "device: cuda:0 is lost", False),
-        (Exit(-9, verdict="hung"), "hung", False),
-        (Exit(-9, SOURCE, "hung"), "hung", False),
+        (Exit(0), "exited with status 0", False, False),
+        (Exit(3), "exited with status 3", False, True),
+        (Exit(-signal.SIGSEGV), "killed by SIGSEGV", False, True),
+        (Exit(-signal.SIGKILL), "killed by SIGKILL", False, False),
+        (Exit(-signal.SIGTERM), "killed by SIGTERM", False, False),
+        (Exit(-40), "killed by signal 40", False, False),
+        (Exit(1, SOURCE), "source: no such file", True, False),
+        (Exit(1, Failing(Reason.CONFIG, "no")), "config: no", True, False),
+        (Exit(1, LOST), "device: cuda:0 is lost", False, True),
+        (Exit(-9, LOST), "device: cuda:0 is lost", False, True),
+        (Exit(-9, verdict="hung"), "hung", False, True),
+        (Exit(-9, SOURCE, "hung"), "hung", False, True),
     ],
 )
-def test_the_surest_knowledge_comes_first(ended: Exit, message: str, is_permanent: bool) -> None:
+def test_the_surest_knowledge_comes_first(
+    ended: Exit,
+    message: str,
+    is_permanent: bool,
+    is_own_making: bool,
+) -> None:
     """What the supervisor did, then what the process said, then how it ended."""
-    assert explain(ended) == Explanation(message, is_permanent)
+    assert explain(ended) == Explanation(message, is_permanent, is_own_making)
 
 
 def test_the_kernels_kill_says_what_to_do() -> None:
@@ -37,3 +44,4 @@ def test_the_kernels_kill_says_what_to_do() -> None:
     assert explanation.message.startswith("out-of-memory: ")
     assert "lower max_requests or kv_cache_memory" in explanation.message
     assert not explanation.is_permanent
+    assert explanation.is_own_making

@@ -1,5 +1,6 @@
 """When an engine may go: once no gateway that accepts can begin anything there any more."""
 
+import signal
 from collections.abc import Callable
 
 import pytest
@@ -7,7 +8,7 @@ import pytest
 from fakes.managed import Managed, Spawned
 from serve_daemon.supervisor.states import State
 from serve_daemon.wire.messages import Drain, Reason
-from serve_daemon.wire.routing import Routes, RoutesApplied
+from serve_daemon.wire.routing import EngineEnded, Routes, RoutesApplied
 
 Make = Callable[[str], Managed]
 
@@ -141,3 +142,16 @@ def test_a_route_says_all_that_a_gateway_needs(managed: Make) -> None:
     assert (route.state, route.can_wait) == ("failed", False)
     assert route.reason == "source: no such file"
     assert route.created > 0
+
+
+def test_every_gateway_hears_why_an_engine_is_gone(managed: Make) -> None:
+    """Also one that leaves, whose requests may have been there."""
+    world = managed(ONE)
+    world.started()
+    second_gateway(world).ready()
+    (engine,) = world.engines("m")
+    engine.listener.on_exit(-signal.SIGABRT)
+    ended = EngineEnded(engine.instance.identity, is_own_making=True, reason="killed by SIGABRT")
+    assert len(world.gateways()) == 2
+    for gateway in world.gateways():
+        assert gateway.sent(EngineEnded) == [ended]

@@ -8,6 +8,9 @@ from serve_daemon.wire.messages import Failing, Reason
 
 # Starting again changes nothing about these: somebody must act.
 PERMANENT = frozenset({Reason.CONFIG, Reason.SOURCE})
+# Ends of an engine's own making, maybe over what it computed; of all others somebody else was.
+CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL})
+BREAKDOWNS = frozenset({Reason.INTERNAL, Reason.DEVICE, Reason.MEMORY})
 
 
 class Exit(Struct, frozen=True):
@@ -22,16 +25,19 @@ class Exit(Struct, frozen=True):
 class Explanation(Struct, frozen=True):
     message: str
     is_permanent: bool
+    is_own_making: bool = False
 
 
 def explain(ended: Exit) -> Explanation:
     """Why the process ended, the surest knowledge first."""
     if ended.verdict:
-        return Explanation(ended.verdict, is_permanent=False)
+        return Explanation(ended.verdict, is_permanent=False, is_own_making=True)
     if ended.failing is not None:
         reason, message = ended.failing.reason, ended.failing.message
-        return Explanation(f"{reason}: {message}", is_permanent=reason in PERMANENT)
-    return Explanation(_by_status(ended), is_permanent=False)
+        is_own_making = reason in BREAKDOWNS
+        return Explanation(f"{reason}: {message}", reason in PERMANENT, is_own_making)
+    crashed = ended.returncode > 0 or -ended.returncode in CRASHES or ended.out_of_memory
+    return Explanation(_by_status(ended), is_permanent=False, is_own_making=crashed)
 
 
 def _by_status(ended: Exit) -> str:

@@ -71,6 +71,7 @@ class Instance:
         self.spec = spec
         self.generation = generation
         self.phase = Phase.STARTING
+        self.ended: Exit | None = None
         self.ready: EngineReady | GatewayReady | None = None
         self.heartbeat: EngineHeartbeat | GatewayHeartbeat | None = None
         self.progress: Progress | None = None
@@ -116,8 +117,8 @@ class Instance:
             and not self._verdict
             and count_oom_kills() > self._oom_kills
         )
-        ended = Exit(returncode, self._failing, self._verdict, out_of_memory=killed_by_kernel)
-        self._owner.on_exit(self, ended)
+        self.ended = Exit(returncode, self._failing, self._verdict, out_of_memory=killed_by_kernel)
+        self._owner.on_exit(self, self.ended)
 
     def _advance(self, progress: Progress) -> None:
         advanced = self.progress is None or progress.done != self.progress.done

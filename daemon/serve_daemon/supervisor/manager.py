@@ -50,6 +50,7 @@ class Manager:
             directories,
             threads=self._threads_for,
             withdraw=self.routing.withdraw,
+            ended=self.routing.tell_end,
         )
         self._gateway_program = GatewayProgram(
             ledger.log,

@@ -60,11 +60,13 @@ class EngineProgram:
         *,
         threads: Callable[[str], int],
         withdraw: Callable[[Instance, Limits], None],
+        ended: Callable[[Instance], None],
     ) -> None:
         self._log = log
         self._directories = directories
         self._threads = threads
         self._withdraw = withdraw
+        self._ended = ended
 
     def identify(self) -> str:
         return f"e{next(_numbers)}"
@@ -85,7 +87,8 @@ class EngineProgram:
                 [listening],
             )
             bound = {"program": "engine", "model": spec.model, "engine_id": instance.identity}
-            instance.process = spawn(command, _EngineRelay(instance, self._log, bound, path))
+            relay = _EngineRelay(instance, self._log, bound, path, self._ended)
+            instance.process = spawn(command, relay)
         instance.process.send(
             Configure(
                 engine_id=instance.identity,
@@ -161,13 +164,22 @@ class _Relay:
 
 
 class _EngineRelay(_Relay):
-    def __init__(self, instance: Instance, log: Log, bound: dict[str, str], path: Path) -> None:
+    def __init__(
+        self,
+        instance: Instance,
+        log: Log,
+        bound: dict[str, str],
+        path: Path,
+        ended: Callable[[Instance], None],
+    ) -> None:
         super().__init__(instance, log, bound)
         self._path = path
+        self._ended = ended
 
     def on_exit(self, returncode: int) -> None:
         self._path.unlink(missing_ok=True)
         super().on_exit(returncode)
+        self._ended(self.instance)
 
 
 class _GatewayRelay(_Relay):

@@ -3,12 +3,13 @@
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
+from serve_daemon.supervisor.exits import explain
 from serve_daemon.supervisor.instance import Instance, Limits, Phase
 from serve_daemon.supervisor.models import ModelUnit
 from serve_daemon.supervisor.programs import Directories
 from serve_daemon.supervisor.states import WILL_SERVE
 from serve_daemon.wire.messages import Drain, EngineReady
-from serve_daemon.wire.routing import EngineAddress, Route, Routes
+from serve_daemon.wire.routing import EngineAddress, EngineEnded, Route, Routes
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,14 @@ class Routing:
         self.publish()
         self._leaving.append(_Leaving(instance, limits, self._version))
         self.release_withdrawn()
+
+    def tell_end(self, instance: Instance) -> None:
+        """Tell the gateways why an engine is gone: they must know if a request may have done it."""
+        if instance.ended is not None:
+            why = explain(instance.ended)
+            for gateway in self._gateways():
+                ended = EngineEnded(instance.identity, why.is_own_making, why.message)
+                gateway.process.send(ended)
 
     def applied(self, gateway: Instance, version: int) -> None:
         self._applied[gateway] = version
