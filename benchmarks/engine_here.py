@@ -8,6 +8,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -104,6 +105,16 @@ def engine_here(spec: EngineSpec, cache: Path) -> Here:
     log = EngineLog()
     for name, value in SPINNING.items():
         os.environ.setdefault(name, value)  # read when torch is imported
+    # As an engine's program does, in a thread that ends. OpenMP keeps a pool for each thread that
+    # ever computed; with more pooled threads than cores it lets them sleep after each operation.
+    with ThreadPoolExecutor(1) as loading:
+        here = loading.submit(_load, spec, cache).result()
+    if spec.engine == "compiled":
+        log.wait_for_package(must_come=here.loaded.device == "cpu")
+    return here
+
+
+def _load(spec: EngineSpec, cache: Path) -> Here:
     checkpoint = loader.locate(spec, _ignore)
     import torch
 
@@ -114,8 +125,6 @@ def engine_here(spec: EngineSpec, cache: Path) -> Here:
     listener = Listener()
     engine.start(listener)
     engine.use_threads(num_cores())
-    if spec.engine == "compiled":
-        log.wait_for_package(must_come=loaded.device == "cpu")
     return Here(engine, loaded, listener)
 
 

@@ -25,6 +25,7 @@ from serve_daemon.engine import engines, loader
 from serve_daemon.engine.loader import Loaded
 from serve_daemon.engine.protocol import Outputs
 from serve_daemon.engine.records import Record, record_of
+from serve_daemon.wire.logs import configure_child_logging
 from serve_daemon.wire.messages import EngineSpec, Submit
 from serve_daemon.wire.sampling import Sampling
 
@@ -154,6 +155,7 @@ def main(cache: Path, num_tokens: int, spec: EngineSpec) -> float:
 
 
 if __name__ == "__main__":
+    configure_child_logging("warning")
     asked = msgspec.json.decode(sys.stdin.buffer.read(), type=EngineSpec)
     mean = main(Path(sys.argv[1]), int(sys.argv[2]), asked)
     sys.stdout.write(f"{mean}\n")
