@@ -119,6 +119,7 @@ class FakeEngine:
                 steps=stepper.steps,
                 generated_tokens=stepper.generated,
                 stalled_seconds=stepper.stalled_seconds,
+                idle_seconds=stepper.idle_seconds,
             )
             self._link.send(beat)
             await asyncio.sleep(self._configuration.heartbeat_seconds)

@@ -95,6 +95,10 @@ class Stepper:
     def stalled_seconds(self) -> float:
         return asyncio.get_running_loop().time() - self._last_step if self.in_work else 0.0
 
+    @property
+    def idle_seconds(self) -> float:
+        return 0.0 if self.in_work else asyncio.get_running_loop().time() - self._last_step
+
     def record(self, message: ToEngine) -> None:
         if self._behaviour.record:
             with Path(self._behaviour.record).open("ab") as file:
@@ -130,6 +134,7 @@ class Stepper:
         return Finish.ERROR if self.requests == behaviour.error_on else None
 
     async def step_for_ever(self) -> None:
+        self._last_step = asyncio.get_running_loop().time()
         while True:
             await self._work.wait()
             await asyncio.sleep(self._behaviour.token_delay)  # it plays the time of computing

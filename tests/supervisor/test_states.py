@@ -23,6 +23,9 @@ from serve_daemon.wire.messages import Reason
         ("start give_up start", State.STARTING),
         ("start give_up drain", State.STOPPED),
         ("start ready drain start ready", State.READY),
+        ("start ready sleep start ready", State.READY),
+        ("sleep start", State.STARTING),
+        ("sleep drain", State.STOPPED),
         ("start drain start ready", State.READY),
     ],
 )
@@ -59,8 +62,8 @@ def test_every_event_happens_somewhere() -> None:
 
 
 def test_requests_wait_for_what_will_serve() -> None:
-    """Where a step leads to ready without anybody's doing, waiting has a point."""
-    assert {State.STARTING, State.READY, State.BACKOFF} == WILL_SERVE
+    """Where a step leads to ready by itself, or by the request, waiting has a point."""
+    assert {State.ASLEEP, State.STARTING, State.READY, State.BACKOFF} == WILL_SERVE
 
 
 def _draining(world: World) -> None:
@@ -96,6 +99,10 @@ def _stop(world: World) -> None:
     world.unit.stop("stop")
 
 
+def _sleep(world: World) -> None:
+    world.unit.sleep("idle")
+
+
 def _exit(world: World) -> None:
     world.newest.on_exit(0)
 
@@ -103,11 +110,15 @@ def _exit(world: World) -> None:
 # For each step of the table, the shortest history of a unit that takes it.
 TAKEN = {
     (State.STOPPED, Event.START): _start,
+    (State.STOPPED, Event.SLEEP): _sleep,
+    (State.ASLEEP, Event.START): _then(_sleep, lambda world: world.unit.wake("wake")),
+    (State.ASLEEP, Event.DRAIN): _then(_sleep, _stop),
     (State.STARTING, Event.READY): World.started,
     (State.STARTING, Event.CRASHED): _then(_start, _exit),
     (State.STARTING, Event.GIVE_UP): _failed,
     (State.STARTING, Event.DRAIN): _stopping,
     (State.READY, Event.DRAIN): _draining,
+    (State.READY, Event.SLEEP): _then(World.started, _sleep),
     (State.READY, Event.CRASHED): _then(World.started, _exit),
     (State.READY, Event.FALL_BACK): _fallen_back,
     (State.READY, Event.GIVE_UP): _then(World.started, lambda world: world.fail(Reason.CONFIG)),

@@ -90,7 +90,7 @@ def test_start_in_backoff_does_not_wait() -> None:
     world.ready()
     world.clock.advance(50.0)
     assert (world.state(), len(world.program.spawned)) == (State.READY, 2)
-    assert world.unit.retry_at is None
+    assert world.unit.retry.at is None
 
 
 def test_start_after_failure_begins_anew() -> None:
@@ -103,7 +103,7 @@ def test_start_after_failure_begins_anew() -> None:
     assert world.unit.outcome(generation) is None
     world.newest.on_exit(1)
     assert world.state() is State.BACKOFF
-    assert world.unit.retry_at == world.clock.time() + 1.0
+    assert world.unit.retry.at == world.clock.time() + 1.0
 
 
 def _stopped(_world: World) -> None: ...
@@ -115,6 +115,11 @@ def _starting(world: World) -> None:
 
 def _ready(world: World) -> None:
     world.started()
+
+
+def _asleep(world: World) -> None:
+    world.started()
+    world.unit.sleep("idle")
 
 
 def _draining(world: World) -> None:
@@ -144,6 +149,7 @@ def _fallen_back(world: World) -> None:
 
 REACH = {
     State.STOPPED: _stopped,
+    State.ASLEEP: _asleep,
     State.STARTING: _starting,
     State.READY: _ready,
     State.DRAINING: _draining,
@@ -185,7 +191,8 @@ def test_start_ends_ready_from_every_state(state: State, num_edits: int) -> None
         world.unit.replace(f"edit {number}", "edit")
     generation = world.unit.start("start")
     while world.unit.outcome(generation) is None:
-        for each in [each for each in world.present if each.phase is Phase.STOPPING]:
+        leaving = (Phase.DRAINING, Phase.STOPPING)
+        for each in [each for each in world.present if each.phase in leaving]:
             each.on_exit(0)
         if world.newest.phase is Phase.STARTING:
             world.ready()

@@ -12,7 +12,7 @@ from serve_daemon.supervisor.states import State
 from serve_daemon.wire.messages import Failing, Reason
 
 SPECS = ["A", "B", "C", "unspawnable"]
-IDLE = {State.STOPPED, State.BACKOFF, State.FAILED}
+IDLE = {State.STOPPED, State.ASLEEP, State.BACKOFF, State.FAILED}
 NOT_LOADING = IDLE | {State.DRAINING, State.STOPPING}
 
 
@@ -24,25 +24,38 @@ class AnyHistory(RuleBasedStateMachine):
         self.world = World()
         self.world.program.broken = {"unspawnable"}
         self.unit = self.world.unit
-        self.is_wanted = False
+        self.is_wanted = self.may_sleep = False
 
     # ------------------------------------------------------------ wishes
 
     @rule()
     def start(self) -> None:
         self.unit.start("start")
-        self.is_wanted = True
+        self.is_wanted, self.may_sleep = True, False
 
     @rule(now=st.booleans())
     def stop(self, *, now: bool) -> None:
         (self.unit.stop_now if now else self.unit.stop)("stop")
-        self.is_wanted = False
+        self.is_wanted = self.may_sleep = False
+
+    @rule()
+    def sleep(self) -> None:
+        self.unit.sleep("idle")
+        self.may_sleep = self.unit.state is State.ASLEEP
+
+    @rule()
+    def wake(self) -> None:
+        was_asleep = self.unit.state is State.ASLEEP
+        self.unit.wake("request")
+        if was_asleep:
+            self.is_wanted, self.may_sleep = True, False
 
     @rule(spec=st.sampled_from(SPECS), force=st.booleans())
     def replace(self, spec: str, *, force: bool) -> None:
         generation = self.unit.replace(spec, "edit", force=force)
         outcome = self.unit.outcome(generation)
-        assert outcome is None or outcome or self.unit.serving is not None
+        is_asleep = self.unit.state is State.ASLEEP
+        assert outcome is None or outcome or is_asleep or self.unit.serving is not None
 
     # ------------------------------------------------------------ events
 
@@ -103,28 +116,32 @@ class AnyHistory(RuleBasedStateMachine):
             assert self.unit.coming is None
         if state in (State.DRAINING, State.STOPPING):
             assert leaving
-        assert (state is State.BACKOFF) == (self.unit.retry_at is not None)
+        assert (state is State.BACKOFF) == (self.unit.retry.at is not None)
 
     @invariant()
     def what_is_wanted_is_served_or_under_way(self) -> None:
         """Never is there nothing that leads on to what is wanted."""
         state = self.unit.state
-        if self.is_wanted:
+        if self.may_sleep:
+            assert state is State.ASLEEP
+        elif self.is_wanted:
             assert state in (State.STARTING, State.READY, State.BACKOFF, State.FAILED)
         else:
             assert state in (State.STOPPED, State.DRAINING, State.STOPPING)
         if state in (State.STARTING, State.READY):
             working = [each for each in (self.unit.serving, self.unit.coming) if each is not None]
             is_served = any(each.generation == self.unit.generation for each in working)
-            next_waits = any(each.phase is Phase.STOPPING for each in self.unit.leaving)
-            assert is_served or next_waits
+            assert is_served or self.unit.leaving.must_end_first
 
     # ------------------------------------------------------------ how it ends
 
     def teardown(self) -> None:
         """Once everybody does as told, the unit is where the last wish wants it."""
         self._settle()
-        if self.is_wanted:
+        if self.may_sleep:
+            assert self.unit.state is State.ASLEEP
+            assert self.unit.instances() == []
+        elif self.is_wanted:
             assert self.unit.state in (State.READY, State.FAILED)
             self.unit.replace("B", "edit")
             self.unit.start("start")

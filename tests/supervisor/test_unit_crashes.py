@@ -11,8 +11,8 @@ from serve_daemon.wire.messages import Phase, Progress, Reason
 
 
 def _delay(world: World) -> float:
-    assert world.unit.retry_at is not None
-    return world.unit.retry_at - world.clock.time()
+    assert world.unit.retry.at is not None
+    return world.unit.retry.at - world.clock.time()
 
 
 def test_a_crash_is_answered_with_a_restart() -> None:

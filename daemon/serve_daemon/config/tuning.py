@@ -5,7 +5,15 @@ from typing import Literal
 from pydantic import ByteSize
 
 from serve_daemon.config.tables import Effect, Table, key
-from serve_daemon.config.values import Count, CountOrZero, Name, Seconds, SizeOrZero, Switch
+from serve_daemon.config.values import (
+    Count,
+    CountOrZero,
+    Name,
+    Seconds,
+    SecondsOrZero,
+    SizeOrZero,
+    Switch,
+)
 
 
 class Tuning(Table):
@@ -106,6 +114,17 @@ class Tuning(Table):
     )
     queue_timeout: Seconds = key(
         300.0, "Seconds that a request waits for an engine that is not ready.", Effect.UPDATE
+    )
+    preload: bool = key(
+        True,
+        "Whether the engine starts with the daemon; else the first request starts it.",
+        Effect.UPDATE,
+    )
+    idle_timeout: SecondsOrZero = key(
+        0.0,
+        "Seconds after its last token in which a model without requests is put to sleep: its engine"
+        " ends, and the next request starts it. 0: never.",
+        Effect.UPDATE,
     )
     start_timeout: Seconds = key(
         1800.0,

@@ -104,7 +104,7 @@ class Program:
 
     def _beat(self, seconds: float) -> None:
         self._loop.call_later(seconds, self._beat, seconds)
-        if self._engine is None:
+        if self._engine is None or self._server is None:
             self._link.send(EngineHeartbeat(0, 0, 0, 0, 0.0))
             return
         stats = self._engine.stats()
@@ -115,6 +115,7 @@ class Program:
                 steps=stats.steps,
                 generated_tokens=stats.generated_tokens,
                 stalled_seconds=stats.stalled_seconds,
+                idle_seconds=self._server.idle_seconds,
             )
         )
 
@@ -172,6 +173,7 @@ class Program:
     def _become_ready(self, engine: Engine, server: Server, ready: EngineReady) -> None:
         engine.use_threads(self._threads)
         self._engine, self._server = engine, server
+        server.note_end()
         self._accepting = self._loop.create_task(
             transport.listen(server.connection, self._listening)
         )

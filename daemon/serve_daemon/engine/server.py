@@ -31,9 +31,10 @@ class Connection(Peer[ToEngine]):
     def deliver(self, outputs: list[Output]) -> None:
         """Send what is of sequences that were neither cancelled nor ended before."""
         wanted = [output for output in outputs if output.sequence in self.live]
-        self.live.difference_update(
-            output.sequence for output in wanted if output.finish is not None
-        )
+        ended = {output.sequence for output in wanted if output.finish is not None}
+        self.live -= ended
+        if ended:
+            self._server.note_end()
         if wanted:
             self.send(Step(wanted))
 
@@ -44,6 +45,7 @@ class Connection(Peer[ToEngine]):
                 self._server.engine.submit(self.owner, message)
             case Cancel(sequence=sequence) if sequence in self.live:
                 self.live.remove(sequence)
+                self._server.note_end()
                 self._server.engine.cancel(self.owner, sequence)
 
     def _on_lost(self, error: Exception | None) -> None:
@@ -71,6 +73,18 @@ class Server:
         self._owners = itertools.count()
         self._connections: dict[int, Connection] = {}
         self._on_empty: Callable[[], None] | None = None
+        self._last_end = loop.time()
+
+    @property
+    def idle_seconds(self) -> float:
+        """Since the last sequence ended, or the first could begin; 0 while there is one."""
+        if any(connection.live for connection in self._connections.values()):
+            return 0.0
+        return self._loop.time() - self._last_end
+
+    def note_end(self) -> None:
+        """A sequence has ended, or from now on one could begin."""
+        self._last_end = self._loop.time()
 
     def connection(self) -> Connection:
         """The peer for one more gateway."""
@@ -88,6 +102,8 @@ class Server:
     def left(self, connection: Connection, error: Exception | None) -> None:
         """Cancel what a lost connection had open."""
         self._connections.pop(connection.owner, None)
+        if connection.live:
+            self.note_end()
         for sequence in connection.live:
             self.engine.cancel(connection.owner, sequence)
         if error is not None or connection.live:

@@ -6,6 +6,7 @@ import time
 from serve_daemon.config.load import Loaded
 from serve_daemon.config.tuning import Model
 from serve_daemon.supervisor.changes import Changes
+from serve_daemon.supervisor.idleness import activity, may_sleep
 from serve_daemon.supervisor.instance import Clock, Instance
 from serve_daemon.supervisor.ledger import GATEWAY, Ledger
 from serve_daemon.supervisor.models import ModelUnit
@@ -23,6 +24,7 @@ from serve_daemon.supervisor.sockets import ListeningSockets
 from serve_daemon.supervisor.states import State
 from serve_daemon.supervisor.unit import Unit
 from serve_daemon.wire.messages import SetLogLevel, UseThreads
+from serve_daemon.wire.routing import RoutesApplied, Wake
 
 
 class Manager:
@@ -57,7 +59,7 @@ class Manager:
             sockets,
             settings=lambda: gateway_settings(self.config),
             routes=self.routing.table,
-            applied=self.routing.applied,
+            hear=self._hear,
         )
         self.gateway = Unit(
             GATEWAY,
@@ -122,7 +124,15 @@ class Manager:
         )
         self.models[name] = ModelUnit(unit, settings, created=int(time.time()))
         self.routing.publish()
-        return unit.start("it is in the configuration")
+        if settings.preload:
+            return unit.start("it is in the configuration")
+        unit.sleep("preload is false: the first request starts it")
+        return unit.generation
+
+    def wake(self, name: str) -> None:
+        """A request waits for a model; one that is gone by now needs nothing."""
+        if name in self.models:
+            self.models[name].unit.wake("a request wants it")
 
     def remove(self, name: str) -> Unit:
         """Drain the model and forget it; returns the unit to wait for."""
@@ -139,7 +149,7 @@ class Manager:
         model.settings = settings
         model.unit.settings = engine_settings(settings, self.config)
         generation = model.unit.replace(engine_launch(name, settings, self.config), reason)
-        model.unit.start(reason)
+        model.unit.start(reason, wake=False)
         self._follow(model)
         self.routing.publish()
         self._share_threads()
@@ -174,9 +184,13 @@ class Manager:
                 each.process.send(SetLogLevel(level))
 
     def check(self) -> None:
-        """Look after every process; to be called about once a second."""
+        """Look after every process, and who may sleep; to be called about once a second."""
         for unit in self.units():
             unit.check()
+        for model in self.models.values():
+            timeout = model.settings.idle_timeout
+            if may_sleep([activity(model.unit)], timeout):
+                model.unit.sleep(f"idle for {timeout:g} s")
 
     # ------------------------------------------------------------ for those who look
 
@@ -198,6 +212,13 @@ class Manager:
         for each in engines:
             await each.stopped()
 
+    def _hear(self, gateway: Instance, message: RoutesApplied | Wake) -> None:
+        match message:
+            case RoutesApplied(version=version):
+                self.routing.applied(gateway, version)
+            case Wake(model=name):
+                self.wake(name)
+
     def _gateways(self) -> list[Instance]:
         return self.gateway.instances()
 
@@ -216,7 +237,7 @@ class Manager:
         running = [
             each
             for each in self.models.values()
-            if each.unit.state not in (State.STOPPED, State.FAILED)
+            if each.unit.state not in (State.STOPPED, State.ASLEEP, State.FAILED)
         ]
         share = len(os.sched_getaffinity(0)) // max(len(running), 1)
         return self.models[name].settings.threads or max(share, 1)

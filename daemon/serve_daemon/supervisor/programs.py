@@ -21,6 +21,7 @@ from serve_daemon.wire.routing import (
     Routes,
     RoutesApplied,
     StopAccepting,
+    Wake,
 )
 
 HEARTBEAT_SECONDS = 1.0
@@ -114,13 +115,13 @@ class GatewayProgram:
         *,
         settings: Callable[[], GatewaySettings],
         routes: Callable[[], Routes],
-        applied: Callable[[Instance, int], None],
+        hear: Callable[[Instance, RoutesApplied | Wake], None],
     ) -> None:
         self._log = log
         self._sockets = sockets
         self._settings = settings
         self._routes = routes
-        self._applied = applied
+        self._hear = hear
 
     def identify(self) -> str:
         return f"g{next(_numbers)}"
@@ -131,7 +132,7 @@ class GatewayProgram:
         command = Command(
             sys.executable, "serve_daemon.gateway", [], GatewayToSupervisor, listening
         )
-        relay = _GatewayRelay(instance, self._log, {"program": "gateway"}, self._applied)
+        relay = _GatewayRelay(instance, self._log, self._hear)
         instance.process = spawn(command, relay)
         instance.process.send(self.configuration())
         instance.process.send(self._routes())
@@ -187,13 +188,12 @@ class _GatewayRelay(_Relay):
         self,
         instance: Instance,
         log: Log,
-        bound: dict[str, str],
-        applied: Callable[[Instance, int], None],
+        hear: Callable[[Instance, RoutesApplied | Wake], None],
     ) -> None:
-        super().__init__(instance, log, bound)
-        self._applied = applied
+        super().__init__(instance, log, {"program": "gateway"})
+        self._hear = hear
 
     def on_message(self, message: Any) -> None:
         super().on_message(message)
-        if isinstance(message, RoutesApplied):
-            self._applied(self.instance, message.version)
+        if isinstance(message, RoutesApplied | Wake):
+            self._hear(self.instance, message)

@@ -1,8 +1,12 @@
-"""When a process that crashed is started again, and when it is given up. Pure."""
+"""When a process that crashed is started again, and when it is given up."""
 
+import asyncio
 from collections import deque
+from collections.abc import Callable
 
 from msgspec import Struct
+
+from serve_daemon.supervisor.instance import Clock
 
 
 class RestartPolicy(Struct, frozen=True):
@@ -35,3 +39,23 @@ class Crashes:
             return None
         doublings = min(max(len(self._times) - 1, 0), 32)
         return min(policy.delay_seconds * 2.0**doublings, policy.delay_max_seconds)
+
+
+class Retry:
+    """A start that waits for its time."""
+
+    def __init__(self, clock: Clock, action: Callable[[], object]) -> None:
+        self.at: float | None = None  # the clock's time of it
+        self._clock = clock
+        self._action = action
+        self._timer: asyncio.TimerHandle | None = None
+
+    def plan(self, delay_seconds: float) -> None:
+        self.at = self._clock.time() + delay_seconds
+        self._timer = self._clock.call_later(delay_seconds, self._action)
+
+    def cancel(self) -> None:
+        self.at = None
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None

@@ -9,6 +9,7 @@ from enum import StrEnum, auto
 
 class State(StrEnum):
     STOPPED = auto()  # nobody wants it to run
+    ASLEEP = auto()  # it starts as soon as a request wants it
     STARTING = auto()  # an engine loads
     READY = auto()  # an engine serves
     DRAINING = auto()  # no new requests; the open ones are finished
@@ -19,6 +20,7 @@ class State(StrEnum):
 
 class Event(StrEnum):
     START = auto()
+    SLEEP = auto()  # have no engine until somebody wants one
     READY = auto()
     DRAIN = auto()  # leave when the open requests are done
     STOP = auto()  # leave now
@@ -30,7 +32,14 @@ class Event(StrEnum):
 
 
 STEPS: dict[State, dict[Event, State]] = {
-    State.STOPPED: {Event.START: State.STARTING},
+    State.STOPPED: {
+        Event.START: State.STARTING,
+        Event.SLEEP: State.ASLEEP,
+    },
+    State.ASLEEP: {
+        Event.START: State.STARTING,
+        Event.DRAIN: State.STOPPED,
+    },
     State.STARTING: {
         Event.READY: State.READY,
         Event.CRASHED: State.BACKOFF,
@@ -39,6 +48,7 @@ STEPS: dict[State, dict[Event, State]] = {
     },
     State.READY: {
         Event.DRAIN: State.DRAINING,
+        Event.SLEEP: State.ASLEEP,
         Event.CRASHED: State.BACKOFF,
         Event.FALL_BACK: State.STARTING,
         Event.GIVE_UP: State.FAILED,
@@ -63,7 +73,7 @@ STEPS: dict[State, dict[Event, State]] = {
     },
 }
 
-WILL_SERVE = frozenset({State.STARTING, State.READY, State.BACKOFF})
+WILL_SERVE = frozenset({State.ASLEEP, State.STARTING, State.READY, State.BACKOFF})
 
 
 class IllegalStep(Exception):  # noqa: N818 - it names what happened

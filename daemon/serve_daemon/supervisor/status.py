@@ -38,7 +38,7 @@ def model_status(model: ModelUnit, now: float) -> dict[str, Any]:
         "max_context": ready.max_context if ready else settings.max_context,
         "memory": sum(resident_bytes(each.pid) for each in unit.instances()),
         "restarts": unit.crashes.total,
-        "retry_in": None if unit.retry_at is None else max(unit.retry_at - now, 0.0),
+        "retry_in": None if unit.retry.at is None else max(unit.retry.at - now, 0.0),
         "last_log_lines": unit.last_lines[-SHOWN_LINES:],
         "replicas": [_replica(each, unit, now) for each in unit.instances()],
     }

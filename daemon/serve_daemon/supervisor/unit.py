@@ -7,16 +7,18 @@ in between, and every history is a list of calls. The rules:
 - A `coming` of a generation that nobody wants any more is made to leave, and the next one starts
   when it is gone, so that quick edits never run more than two.
 - A replacement that fails while `serving` works is dropped, and the unit is as it was before.
+- A unit that sleeps has no process; what it fell asleep with is gone before the next one starts.
 """
 
-import asyncio
 from typing import Any
 
 from serve_daemon.supervisor.changes import Changes
 from serve_daemon.supervisor.exits import Exit, explain
-from serve_daemon.supervisor.instance import Instance, Phase
+from serve_daemon.supervisor.instance import Instance
+from serve_daemon.supervisor.leaving import Leaving
+from serve_daemon.supervisor.outcomes import outcome
 from serve_daemon.supervisor.ports import Ports, UnitSettings
-from serve_daemon.supervisor.restarts import Crashes
+from serve_daemon.supervisor.restarts import Crashes, Retry
 from serve_daemon.supervisor.states import Event, State, step
 
 
@@ -30,44 +32,62 @@ class Unit:
         self.since = ports.clock.time()
         self.serving: Instance | None = None
         self.coming: Instance | None = None
-        self.leaving: set[Instance] = set()
+        self.leaving = Leaving(ports.program)
         self.crashes = Crashes()
         self.last_lines: list[str] = []
-        self.retry_at: float | None = None
+        self.retry = Retry(ports.clock, self._on_retry)
         self.changes = Changes()
         self.generation = 1
         self._newest_generation = 1
         self._failed: dict[int, str] = {}
         self._proven: tuple[int, Any] | None = None
-        self._retry: asyncio.TimerHandle | None = None
         self._program = ports.program
         self._journal = ports.journal
         self._clock = ports.clock
 
     # ------------------------------------------------------------ wishes
 
-    def start(self, reason: str) -> int:
-        """Run, if it doesn't, whatever it was that kept it. Returns the generation to wait for."""
+    def start(self, reason: str, *, wake: bool = True) -> int:
+        """Run, if it doesn't, whatever it was that kept it. Returns the generation to wait for.
+
+        Without `wake`, let sleep what sleeps.
+        """
         wanted = self.generation
+        if self.state is State.ASLEEP and not wake:
+            return wanted
         if self.state not in (State.STARTING, State.READY):
             self.crashes.forget()
-            self._cancel_retry()
+            self.retry.cancel()
             self._move(Event.START, reason)
             self._converge()
         return wanted
+
+    def wake(self, reason: str) -> None:
+        """Run, if all that kept it from that is sleep."""
+        if self.state is State.ASLEEP:
+            self.start(reason)
+
+    def sleep(self, reason: str) -> None:
+        """Finish what is open and have no process until `wake`, unless a change is under way."""
+        if self.coming is not None or self.state not in (State.STOPPED, State.READY):
+            return
+        serving, self.serving = self.serving, None
+        self._move(Event.SLEEP, reason)
+        if serving is not None:
+            self.leaving.release(serving, self.settings.limits, first=True)
 
     def stop(self, reason: str) -> None:
         """Finish what is open and run no more, until `start`."""
         if self.state in (State.STOPPED, State.DRAINING, State.STOPPING):
             return
-        self._cancel_retry()
+        self.retry.cancel()
         self._proven = None
         self._move(Event.DRAIN, reason)
         if self.coming is not None:
             self._abandon(self.coming)
         serving, self.serving = self.serving, None
         if serving is not None:
-            self._release(serving)
+            self.leaving.release(serving, self.settings.limits)
         self._note_if_all_left()
 
     def stop_now(self, reason: str) -> None:
@@ -95,7 +115,7 @@ class Unit:
         wanted = self.generation  # what can't even be spawned is gone from here at once
         self._journal.noted(self, reason)
         if self.state is State.BACKOFF:
-            self._cancel_retry()
+            self.retry.cancel()
             self._move(Event.RETRY, reason)
         self._converge()
         self.changes.notify()  # whoever waits for an earlier generation need not any more
@@ -114,15 +134,7 @@ class Unit:
 
     def outcome(self, generation: int) -> str | None:
         """What became of a generation: "" it serves; else why not; None: not decided yet."""
-        if generation in self._failed:
-            return self._failed[generation]
-        if self.state is State.FAILED:
-            return self.reason
-        if self.state in (State.STOPPED, State.DRAINING, State.STOPPING):
-            return "stopped meanwhile"
-        if generation != self.generation:
-            return "superseded by a later change"
-        return "" if self.serving and self.serving.generation == generation else None
+        return self._failed.get(generation) or outcome(self, generation)
 
     async def settled(self, generation: int) -> str:
         """Wait for the outcome of a generation."""
@@ -141,7 +153,7 @@ class Unit:
             self._move(Event.READY, "")
         else:
             self._journal.noted(self, f"{instance.identity} has replaced {before.identity}")
-            self._release(before)
+            self.leaving.release(before, self.settings.limits)
         self.changes.notify()
 
     def on_exit(self, instance: Instance, ended: Exit) -> None:
@@ -188,12 +200,11 @@ class Unit:
             self._proven = None
             self._move(Event.GIVE_UP, explanation.message)
             return
-        self.retry_at = now + delay
-        self._retry = self._clock.call_later(delay, self._on_retry)
+        self.retry.plan(delay)
         self._move(Event.CRASHED, explanation.message)
 
     def _on_retry(self) -> None:
-        self._cancel_retry()
+        self.retry.cancel()
         self._move(Event.RETRY, self.reason)
         self._converge()
 
@@ -206,7 +217,7 @@ class Unit:
             self._abandon(self.coming)
         present = [each for each in (self.serving, self.coming) if each is not None]
         is_current = any(each.generation == self.generation for each in present)
-        if not is_current and not any(each.phase is Phase.STOPPING for each in self.leaving):
+        if not is_current and not self.leaving.must_end_first:
             self._spawn()
 
     def _spawn(self) -> None:
@@ -224,22 +235,11 @@ class Unit:
     def _abandon(self, instance: Instance) -> None:
         """What isn't ready yet has nothing to finish."""
         self.coming = None
-        self.leaving.add(instance)
-        instance.terminate()
-
-    def _release(self, instance: Instance) -> None:
-        self.leaving.add(instance)
-        self._program.release(instance, self.settings.limits)
+        self.leaving.abandon(instance)
 
     def _note_if_all_left(self) -> None:
         if self.state in (State.DRAINING, State.STOPPING) and not self.leaving:
             self._move(Event.EXITED, self.reason)
-
-    def _cancel_retry(self) -> None:
-        self.retry_at = None
-        if self._retry is not None:
-            self._retry.cancel()
-            self._retry = None
 
     def _move(self, event: Event, reason: str) -> None:
         old, self.state = self.state, step(self.state, event)
