@@ -29,6 +29,7 @@ async def test_a_frozen_engine_is_killed_and_comes_back(daemon: RunningDaemon) -
     os.kill(before, signal.SIGSTOP)
     backoff = await daemon.until_model("m", state="backoff")
     assert "no sign of life" in backoff["reason"]
+    assert "stopped by a signal" in backoff["reason"]
     ready = await daemon.until_model("m", state="ready")
     assert ready["pid"] != before
 

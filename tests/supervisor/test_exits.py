@@ -26,6 +26,8 @@ LOST = Failing(Reason.DEVICE, "cuda:0 is lost")
         (Exit(-9, LOST), "device: cuda:0 is lost", False, True),
         (Exit(-9, verdict="hung"), "hung", False, True),
         (Exit(-9, SOURCE, "hung"), "hung", False, True),
+        (Exit(-9, verdict="hung", was_made_to=True), "hung", False, False),
+        (Exit(3, was_made_to=True), "exited with status 3", False, False),
     ],
 )
 def test_the_surest_knowledge_comes_first(

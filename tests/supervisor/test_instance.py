@@ -9,6 +9,7 @@ import pytest
 
 from fakes.units import World
 from serve_daemon.supervisor import instance
+from serve_daemon.supervisor.exits import explain
 from serve_daemon.supervisor.instance import KEPT_LINES
 from serve_daemon.supervisor.memory import count_oom_kills, resident_bytes
 from serve_daemon.wire.routing import RoutesApplied
@@ -81,3 +82,29 @@ def test_memory_is_what_the_kernel_says() -> None:
 def test_the_count_of_kills_is_read_from_the_kernel() -> None:
     """It only ever grows."""
     assert count_oom_kills() >= 0
+
+
+@pytest.mark.parametrize("is_stopped", [True, False])
+def test_what_a_signal_stopped_is_not_its_own_making(
+    monkeypatch: pytest.MonkeyPatch, *, is_stopped: bool
+) -> None:
+    """It is killed as hung all the same, but no request can have done that."""
+    monkeypatch.setattr(instance, "is_stopped", lambda _pid: is_stopped)
+    world = World()
+    engine = world.started()
+    world.clock.advance(30.0)
+    world.unit.check()
+    engine.on_exit(-signal.SIGKILL)
+    assert engine.ended is not None
+    assert explain(engine.ended).is_own_making is not is_stopped
+    assert world.unit.reason.endswith(", stopped by a signal") is is_stopped
+
+
+def test_an_engine_that_was_told_to_leave_may_crash_over_that() -> None:
+    """Whatever its status then, no request is to blame."""
+    world = World()
+    engine = world.started()
+    engine.terminate()
+    engine.on_exit(-signal.SIGSEGV)
+    assert engine.ended is not None
+    assert not explain(engine.ended).is_own_making

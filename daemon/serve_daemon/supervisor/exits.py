@@ -2,7 +2,7 @@
 
 import signal
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from serve_daemon.wire.messages import Failing, Reason
 
@@ -20,6 +20,7 @@ class Exit(Struct, frozen=True):
     failing: Failing | None = None  # its own last words
     verdict: str = ""  # why the supervisor killed it
     out_of_memory: bool = False  # the kernel's OOM killer was at work meanwhile
+    was_made_to: bool = False  # told to leave by us, or kept from working by somebody's signal
 
 
 class Explanation(Struct, frozen=True):
@@ -30,6 +31,13 @@ class Explanation(Struct, frozen=True):
 
 def explain(ended: Exit) -> Explanation:
     """Why the process ended, the surest knowledge first."""
+    explanation = _explain(ended)
+    if ended.was_made_to:
+        return structs.replace(explanation, is_own_making=False)
+    return explanation
+
+
+def _explain(ended: Exit) -> Explanation:
     if ended.verdict:
         return Explanation(ended.verdict, is_permanent=False, is_own_making=True)
     if ended.failing is not None:

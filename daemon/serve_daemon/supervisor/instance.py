@@ -13,7 +13,7 @@ from typing import Any, Protocol
 from msgspec import Struct
 
 from serve_daemon.supervisor.exits import Exit
-from serve_daemon.supervisor.liveness import Signs, hang
+from serve_daemon.supervisor.liveness import Signs, hang, is_stopped
 from serve_daemon.supervisor.memory import count_oom_kills
 from serve_daemon.wire.messages import EngineHeartbeat, EngineReady, Failing, Progress
 from serve_daemon.wire.routing import GatewayHeartbeat, GatewayReady
@@ -82,6 +82,7 @@ class Instance:
         self._heard_at = clock.time()
         self._failing: Failing | None = None
         self._verdict = ""
+        self._was_made_to = False
         self._timer: asyncio.TimerHandle | None = None
         self._oom_kills = count_oom_kills()
 
@@ -117,7 +118,9 @@ class Instance:
             and not self._verdict
             and count_oom_kills() > self._oom_kills
         )
-        self.ended = Exit(returncode, self._failing, self._verdict, out_of_memory=killed_by_kernel)
+        self.ended = Exit(
+            returncode, self._failing, self._verdict, killed_by_kernel, self._was_made_to
+        )
         self._owner.on_exit(self, self.ended)
 
     def _advance(self, progress: Progress) -> None:
@@ -143,6 +146,7 @@ class Instance:
     def terminate(self) -> None:
         """Make it leave now; what it has is lost."""
         if self.phase not in (Phase.STOPPING, Phase.GONE):
+            self._was_made_to = True
             self._enter(Phase.STOPPING)
             self.process.signal(signal.SIGTERM)
             self._limit(TERMINATE_SECONDS, self.process.signal, signal.SIGKILL)
@@ -154,7 +158,8 @@ class Instance:
         stalled = getattr(self.heartbeat, "stalled_seconds", 0.0)
         signs = Signs(self._clock.time() - self._heard_at, stalled)
         if verdict := hang(signs, hang_seconds):
-            self._kill(verdict)
+            self._was_made_to = is_stopped(self.pid)
+            self._kill(f"{verdict}, stopped by a signal" if self._was_made_to else verdict)
 
     def _time_out_start(self) -> None:
         self._kill(f"not ready within {self._start_seconds:.0f} s")

@@ -1,4 +1,6 @@
-"""Whether a process that should answer still does. Pure."""
+"""Whether a process that should answer still does."""
+
+from pathlib import Path
 
 from msgspec import Struct
 
@@ -17,3 +19,12 @@ def hang(signs: Signs, hang_timeout_seconds: float) -> str:
     if signs.stalled_seconds > hang_timeout_seconds:
         return f"hung: no step finished for {signs.stalled_seconds:.0f} s"
     return ""
+
+
+def is_stopped(pid: int) -> bool:
+    """Whether a signal (SIGSTOP, SIGTSTP) keeps the process from running, as proc(5) has it."""
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return False
+    return fields[:1] == ["T"]
