@@ -24,6 +24,22 @@ async def becomes_empty(engine: EngineProcess) -> EngineHeartbeat:
     return await asyncio.to_thread(engine.next_heartbeat, is_empty)
 
 
+async def test_idleness_counts_from_the_end_of_the_last_sequence(
+    tiny: EngineProcess, gateway: Gateway
+) -> None:
+    """It is 0 while there is one, ended or cancelled alike."""
+    before = await asyncio.to_thread(tiny.next_heartbeat, lambda beat: beat.idle_seconds > 0)
+    stream = await gateway.submit(PROMPT, 900).begun()
+    busy = await asyncio.to_thread(tiny.next_heartbeat, lambda beat: beat.steps > before.steps)
+    assert busy.running == 1
+    assert busy.idle_seconds == 0
+    gateway.cancel(stream)
+    after = await asyncio.to_thread(tiny.next_heartbeat, lambda beat: beat.idle_seconds > 0)
+    assert after.running == 0
+    again = await asyncio.to_thread(tiny.next_heartbeat, lambda _beat: True)
+    assert again.idle_seconds > after.idle_seconds
+
+
 async def test_max_new_tokens(gateway: Gateway) -> None:
     """As many tokens as were asked for, one an output, the last with the finish."""
     stream = await gateway.submit(PROMPT, 12).done()
