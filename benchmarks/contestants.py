@@ -62,7 +62,11 @@ def daemon(engine: str, directory: Path, source: str = SOURCE, more: str = "") -
         return [str(Path(sys.executable).with_name("serve-daemon")), "--config", str(file)]
 
     cache = directory / "cache"
-    environment = {"XDG_RUNTIME_DIR": str(directory / "run"), "CACHE_DIRECTORY": str(cache)}
+    environment = {
+        "XDG_RUNTIME_DIR": str(directory / "run"),
+        "XDG_STATE_HOME": str(directory / "state"),
+        "CACHE_DIRECTORY": str(cache),
+    }
     return Contestant(
         f"serve-daemon {engine}",
         command,

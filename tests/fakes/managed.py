@@ -12,6 +12,7 @@ from fakes.units import FakeClock, FakeProcess, engine_ready
 from serve_daemon.config.load import Loaded, Sources, load
 from serve_daemon.supervisor import programs
 from serve_daemon.supervisor.events import Event, Events
+from serve_daemon.supervisor.history import History
 from serve_daemon.supervisor.instance import Instance
 from serve_daemon.supervisor.ledger import Ledger
 from serve_daemon.supervisor.logs import Log
@@ -71,11 +72,13 @@ class Managed:
         self.ledger = Ledger(self.log, self.events)
         self.sources = Sources(main=self.file)
         loaded = self.load()
-        directories = Directories(directory, directory / "cache")
+        directories = Directories(directory, directory / "cache", directory / "state")
         self.manager = Manager(
             loaded, self.ledger, directories, self.sockets, cast("Any", self.clock)
         )
-        self.reloader = Reloader(self.sources, self.manager, self.sockets, self.ledger)
+        self.reloader = Reloader(
+            self.sources, self.manager, self.sockets, self.ledger, History(directories.state)
+        )
         self.state = "running"
         self.methods = Methods(
             manager=self.manager,

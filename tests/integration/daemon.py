@@ -40,6 +40,7 @@ class RunningDaemon:
         self.environment = os.environ | {
             "XDG_RUNTIME_DIR": str(directory / "run"),
             "XDG_CACHE_HOME": str(directory / "cache"),
+            "XDG_STATE_HOME": str(directory / "state"),
         }
         self.socket = directory / "run" / "serve-daemon" / "control.sock"
         self.output = directory / "stderr"

@@ -68,6 +68,14 @@ def is_refusal(error: ControlError) -> bool:
     return error.name == protocol.CONFIG_REFUSED
 
 
+def name_file(error: ControlError, file: str) -> None:
+    """The daemon saw the text under the name of its own file; who typed the command did not."""
+    if is_refusal(error):
+        main = call("Status")["daemon"]["config"]
+        for problem in error.parameters["problems"]:
+            problem["file"] = file if problem["file"] == main else problem["file"]
+
+
 def explain(error: ControlError) -> str:
     """What a daemon's error says, for people."""
     given = error.parameters

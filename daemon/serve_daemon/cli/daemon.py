@@ -60,13 +60,14 @@ def _options(config: Path | None, overrides: list[str]) -> "Options":
     from serve_daemon.supervisor.programs import Directories
 
     runtime, cache = directories.runtime_directory(), directories.cache_directory()
+    places = Directories(runtime, cache, directories.state_directory())
     sources = Sources(
         main=config.absolute() if config else None,
         overrides=overrides,
         environment=dict(os.environ),
         cache_directory=str(cache),
     )
-    return Options(sources, Directories(runtime, cache), runtime / directories.CONTROL_SOCKET)
+    return Options(sources, places, runtime / directories.CONTROL_SOCKET)
 
 
 def _check(options: "Options") -> int:

@@ -28,6 +28,24 @@ def event_line(event: Document) -> str:
     return "\n".join([head, *(f"          {line}" for line in details)])
 
 
+def history_lines(entries: list[Document], current: int) -> Iterator[str]:
+    """The configurations that worked, one a line; the one in force has a star."""
+    if not entries:
+        yield "no configuration has worked yet"
+    for entry in entries:
+        mark = "*" if entry["number"] == current else " "
+        when = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(entry["time"]))
+        head = f"{mark} {entry['number']:>5}  {when}  {entry['trigger']}"
+        yield f"{head}: {', '.join(entry['changes'])}" if entry["changes"] else head
+
+
+def entry_lines(entry: Document) -> Iterator[str]:
+    """The files of one configuration that worked, each under its name."""
+    for path, text in entry["files"].items():
+        yield click.style(f"# {path}", bold=True)
+        yield text.removesuffix("\n")
+
+
 def changes_lines(changes: list[Document]) -> Iterator[str]:
     """What a reload does, one subject a line; what stays as it is, is left out."""
     changing = [change for change in changes if change["action"] != "keep"]

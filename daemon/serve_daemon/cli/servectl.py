@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 
 import serve_daemon
 from serve_daemon.cli import lines, status
-from serve_daemon.cli.connection import Commands, call, connected, is_refusal
+from serve_daemon.cli.connection import Commands, call, connected, name_file
 from serve_daemon.control.client import ControlError, Unreachable
 from serve_daemon.wire.lines import record_line
 
@@ -89,7 +89,8 @@ def plan(file: Path | None) -> None:
     try:
         changes = call("Plan", **given)["changes"]
     except ControlError as error:
-        _name_file(error, file)
+        if file:
+            name_file(error, str(file))
         raise
     _print(lines.changes_lines(changes))
 
@@ -99,6 +100,46 @@ def plan(file: Path | None) -> None:
 def reload(*, no_block: bool) -> None:
     """Read the configuration again and carry out what has changed."""
     _print(lines.changes_lines(call("Reload", wait=not no_block)["changes"]))
+
+
+@main.command()
+@click.argument("file", type=click.Path(dir_okay=False, exists=True, allow_dash=True))
+@click.option("--dry-run", is_flag=True, help="Show what would change, and change nothing.")
+def apply(file: str, *, dry_run: bool) -> None:
+    """Put FILE, - for standard input, in place of the daemon's file and carry it out.
+
+    Where that is refused or fails, the daemon's file is as it was before.
+    """
+    from serve_daemon.cli import changing
+
+    _print(lines.changes_lines(changing.apply(file, is_dry=dry_run)))
+
+
+@main.command()
+@click.argument("number", required=False, type=click.IntRange(min=1))
+@json_option
+def history(number: int | None, *, as_json: bool) -> None:
+    """List the configurations that worked, or show the files of the one of that NUMBER."""
+    from serve_daemon.cli import changing
+
+    kept = call("History")
+    entry = changing.entry_of(kept, number) if number else None
+    if as_json:
+        click.echo(json.dumps(entry or kept, indent=2))
+    else:
+        _print(lines.entry_lines(entry) if entry else lines.history_lines(**kept))
+
+
+@main.command()
+@click.argument("number", required=False, type=click.IntRange(min=1))
+def rollback(number: int | None) -> None:
+    """Give the files back what they held in the configuration of that NUMBER, and carry it out.
+
+    Without a NUMBER: in the last one that worked and differs from the files as they are.
+    """
+    from serve_daemon.cli import changing
+
+    _print(lines.changes_lines(changing.roll_back(number)))
 
 
 @main.command()
@@ -192,14 +233,6 @@ def _stream(method: str, item: str, **parameters: Any) -> Iterator[Iterator[dict
     """What a streaming method gives, one item of a reply after the other."""
     with connected() as client:
         yield (reply[item] for reply in client.stream(method, **parameters))
-
-
-def _name_file(error: ControlError, file: Path | None) -> None:
-    """The daemon saw the text under the name of its own file; who typed the command did not."""
-    if file and is_refusal(error):
-        main = call("Status")["daemon"]["config"]
-        for problem in error.parameters["problems"]:
-            problem["file"] = str(file) if problem["file"] == main else problem["file"]
 
 
 def _print(shown: Iterable[str]) -> None:

@@ -40,6 +40,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
     config: Config  # as written; what holds for a model is in `models`
     models: dict[str, Model]  # every key filled in from profiles and defaults
     files: dict[str, str]  # digest by path, in the order of reading, as `files.digests` tells it
+    texts: dict[str, str] = {}  # content by path, in the same order
     layers: list[Layer] = []  # where each key is set
 
     def problem(self, path: KeyPath, message: str) -> Problem:
@@ -77,6 +78,7 @@ def load(sources: Sources) -> Loaded:
         config=config,
         models={name: effective_model(config, name) for name in config.models},
         files={file.path: file.digest for file in files},
+        texts={file.path: file.text for file in files},
         layers=layers,
     )
 

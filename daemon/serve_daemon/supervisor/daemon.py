@@ -7,6 +7,7 @@ import math
 import os
 import signal
 import time
+from collections.abc import Coroutine
 from pathlib import Path
 from typing import IO, Any
 
@@ -15,11 +16,12 @@ from msgspec import Struct
 
 import serve_daemon
 from serve_daemon.config.directories import prepare
-from serve_daemon.config.load import Sources, load
+from serve_daemon.config.load import Loaded, Sources, load
 from serve_daemon.config.problems import ConfigError
 from serve_daemon.control.server import ControlServer, bind
 from serve_daemon.supervisor.announce import Announcer
 from serve_daemon.supervisor.events import Events
+from serve_daemon.supervisor.history import History
 from serve_daemon.supervisor.ledger import Ledger
 from serve_daemon.supervisor.logs import Log
 from serve_daemon.supervisor.manager import Manager
@@ -90,15 +92,21 @@ class Daemon:
         self._manager = Manager(
             loaded, self._ledger, self._options.directories, self._sockets, loop
         )
-        self._reloader = Reloader(self._options.sources, self._manager, self._sockets, self._ledger)
+        self._reloader = Reloader(
+            self._options.sources,
+            self._manager,
+            self._sockets,
+            self._ledger,
+            History(self._options.directories.state / "history"),
+        )
         self._reloader.files = loaded.files
         await self._open_control(Path(loaded.config.control.socket or self._options.control_socket))
         self._sockets.open(loaded.config.server.listen)
         self._sockets.keep_only(loaded.config.server.listen)
         self._ledger.daemon(f"serve-daemon {serve_daemon.__version__} starts")
         self._manager.gateway.start("the daemon starts")
-        for name, settings in loaded.models.items():
-            self._manager.add(name, settings)
+        begun = [self._manager.add(name, each) for name, each in loaded.models.items()]
+        self._spawn(self._remember_start(loaded, begun))
 
     def _make_directories(self) -> None:
         directories = self._options.directories
@@ -130,10 +138,13 @@ class Daemon:
 
     async def _serve(self) -> None:
         for work in (self._heed_signals(), self._tick(), self._announce(), self._watch()):
-            task = asyncio.create_task(work)
-            self._tasks.add(task)
-            task.add_done_callback(self._on_task_done)
+            self._spawn(work)
         await self._leave.wait()
+
+    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._on_task_done)
 
     def _on_task_done(self, task: asyncio.Task[None]) -> None:
         """A bug in one of them must not leave a daemon that only looks alive."""
@@ -184,6 +195,14 @@ class Daemon:
         async for seen in changes(main, self._reloader.files):
             if self._manager.config.control.watch and not self._leave.is_set():
                 self._reloader.follow(seen)
+
+    async def _remember_start(self, loaded: Loaded, begun: list[int]) -> None:
+        """Once every model of the first configuration is ready, it is one that works."""
+        units = [self._manager.models[name].unit for name in loaded.models]
+        started = zip(units, begun, strict=True)
+        failures = [await unit.settled(generation) for unit, generation in started]
+        if not any(failures):
+            self._reloader.started(loaded)
 
     def _shut_down(self, reason: str) -> None:
         if self._leave.is_set():

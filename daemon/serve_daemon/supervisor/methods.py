@@ -49,6 +49,7 @@ class Methods:
             "Logs": self.logs,
             "Events": self.follow_events,
             "GetConfig": self.get_config,
+            "History": self.history,
             "Shutdown": self.shutdown,
         }
 
@@ -129,6 +130,10 @@ class Methods:
 
     async def get_config(self, _call: Call) -> Replies:
         yield {"config": self.reloader.effective()}
+
+    async def history(self, _call: Call) -> Replies:
+        entries, current = self.reloader.history()
+        yield {"entries": _plain(entries), "current": current}
 
     async def shutdown(self, call: Call) -> Replies:
         self.shut_down(f"uid {call.peer.uid} asked for it")

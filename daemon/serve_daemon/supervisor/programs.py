@@ -32,6 +32,7 @@ _numbers = itertools.count(1)
 class Directories(Struct, frozen=True):
     runtime: Path
     cache: Path
+    state: Path
 
     def engine_socket(self, identity: str) -> Path:
         return self.runtime / "engines" / f"{identity}.sock"

@@ -15,6 +15,7 @@ from serve_daemon.config.files import digests
 from serve_daemon.config.load import Loaded, Sources, load
 from serve_daemon.config.plan import Action, Change, plan
 from serve_daemon.config.problems import ConfigError
+from serve_daemon.supervisor.history import Entry, History
 from serve_daemon.supervisor.ledger import Ledger
 from serve_daemon.supervisor.manager import Manager
 from serve_daemon.supervisor.sockets import ListeningSockets
@@ -39,19 +40,34 @@ class Begun(Struct, frozen=True):
     generation: int = 0
 
 
+class Kept(Struct, frozen=True):
+    """What the history says of a configuration, once it has come into force."""
+
+    trigger: str
+    changes: list[str]
+    files: dict[str, str]  # text by path
+
+
 class Reloader:
     """Reads the files, plans, and has the manager do it."""
 
     def __init__(
-        self, sources: Sources, manager: Manager, sockets: ListeningSockets, ledger: Ledger
+        self,
+        sources: Sources,
+        manager: Manager,
+        sockets: ListeningSockets,
+        ledger: Ledger,
+        history: History,
     ) -> None:
         self._sources = sources
         self._manager = manager
         self._sockets = sockets
         self._ledger = ledger
+        self._history = history
         self._under_way: set[Reload] = set()
         self.last_outcome = ""
         self.files: dict[str, str] = {}
+        self._in_force: dict[str, str] = {}
 
     @property
     def is_busy(self) -> bool:
@@ -106,10 +122,25 @@ class Reloader:
         self._ledger.reload(f"reload begins: {trigger}", moving or ["nothing changes"])
         self._manager.config = loaded.config
         begun = [self._begin(each, loaded, trigger) for each in changes]
-        reload = Reload(begun, self._end)
+        kept = Kept(trigger, moving, loaded.texts)
+        reload = Reload(begun, kept, self._end)
         self._under_way.add(reload)
         self._manager.changes.notify()
         return reload
+
+    def started(self, loaded: Loaded) -> None:
+        """The daemon has begun with `loaded`, and all of it works."""
+        self._keep(Kept("the daemon starts", [], loaded.texts))
+
+    def history(self) -> tuple[list[Entry], int]:
+        """The configurations that worked, and the number of the one that is in force; 0: none."""
+        entries = self._history.entries()
+        current = [each.number for each in entries if each.files == self._in_force]
+        return entries, current[-1] if current else 0
+
+    def _keep(self, kept: Kept) -> None:
+        self._in_force = kept.files
+        self._history.keep(kept.trigger, kept.changes, kept.files)
 
     def effective(self) -> dict[str, Any]:
         return effective(self._running())
@@ -162,6 +193,8 @@ class Reloader:
         words = [f"{each.subject}: {each.reason}" for each in failed]
         tell = self._ledger.refused if failed else self._ledger.reload
         tell(f"reload {self.last_outcome}", words)
+        if not failed:
+            self._keep(reload.kept)
         self._under_way.discard(reload)
         self._manager.changes.notify()
 
@@ -169,8 +202,9 @@ class Reloader:
 class Reload:
     """One change of the configuration, begun. It comes to its end whether anybody waits or not."""
 
-    def __init__(self, begun: list[Begun], on_end: Callable[["Reload"], None]) -> None:
+    def __init__(self, begun: list[Begun], kept: Kept, on_end: Callable[["Reload"], None]) -> None:
         self.begun = begun
+        self.kept = kept
         self._on_end = on_end
         self.changes = [_step(each.change) for each in begun]
         self._ending = asyncio.get_running_loop().create_task(self._end())
