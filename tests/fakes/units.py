@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from serve_daemon.supervisor.instance import Instance, Limits, Phase
-from serve_daemon.supervisor.ports import Ports, UnitSettings
+from serve_daemon.supervisor.ports import Ports, Supervised, UnitSettings
 from serve_daemon.supervisor.restarts import RestartPolicy
 from serve_daemon.supervisor.states import State
 from serve_daemon.supervisor.unit import Unit
@@ -125,11 +125,11 @@ class FakeJournal:
     reasons: list[str] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
 
-    def moved(self, unit: Unit, _old: State, reason: str) -> None:
+    def moved(self, unit: Supervised, _old: State, reason: str) -> None:
         self.states.append(unit.state)
         self.reasons.append(reason)
 
-    def noted(self, _unit: Unit, message: str) -> None:
+    def noted(self, _unit: Supervised, message: str) -> None:
         self.notes.append(message)
 
 

@@ -12,10 +12,10 @@ from serve_daemon.config.tuning import Model
 from serve_daemon.supervisor.instance import Limits
 from serve_daemon.supervisor.restarts import RestartPolicy
 from serve_daemon.supervisor.settings import (
-    engine_launch,
+    engine_launches,
     engine_settings,
     gateway_settings,
-    gateway_spec,
+    gateway_specs,
     gateway_unit_settings,
 )
 
@@ -43,22 +43,22 @@ def keys_with(table: type[Any], effect: Effect) -> list[str]:
 @pytest.mark.parametrize("key", keys_with(Model, Effect.REPLACE))
 def test_what_takes_a_new_engine_is_part_of_its_launch(key: str) -> None:
     """Else the reload would replace nothing, and call it done."""
-    before = engine_launch("m", DEFAULTS, Config())
-    assert engine_launch("m", changed(DEFAULTS, key), Config()) != before
+    before = engine_launches("m", DEFAULTS, Config())
+    assert engine_launches("m", changed(DEFAULTS, key), Config()) != before
 
 
 @pytest.mark.parametrize("key", keys_with(Model, Effect.UPDATE))
 def test_what_is_live_is_no_part_of_the_launch(key: str) -> None:
     """Else an engine would be replaced for an alias."""
-    before = engine_launch("m", DEFAULTS, Config())
-    assert engine_launch("m", changed(DEFAULTS, key), Config()) == before
+    before = engine_launches("m", DEFAULTS, Config())
+    assert set(engine_launches("m", changed(DEFAULTS, key), Config())) == set(before)
 
 
 def test_the_interpreter_is_part_of_the_launch() -> None:
     """By default it is the daemon's own."""
     config = Config(engine=EngineProgram(python="/engine/python"))
-    assert engine_launch("m", DEFAULTS, config).python == "/engine/python"
-    assert engine_launch("m", DEFAULTS, Config()).python.endswith("python")
+    assert engine_launches("m", DEFAULTS, config)[0].python == "/engine/python"
+    assert engine_launches("m", DEFAULTS, Config())[0].python.endswith("python")
 
 
 @pytest.mark.parametrize("key", Server.model_fields)
@@ -66,7 +66,7 @@ def test_every_key_of_server_reaches_the_gateway(key: str) -> None:
     """Those that take a new gateway by its spec, the others by its settings."""
     config = Config(server=changed(Server(), key))
     is_replaced = key in keys_with(Server, Effect.REPLACE)
-    assert (gateway_spec(config) != gateway_spec(Config())) is is_replaced
+    assert (set(gateway_specs(config)) != set(gateway_specs(Config()))) is is_replaced
     if not is_replaced:
         assert gateway_settings(config) != gateway_settings(Config())
 
@@ -95,6 +95,12 @@ def test_the_gateway_is_never_given_up() -> None:
 
 def test_a_launch_is_a_value() -> None:
     """Equal configurations make equal launches, so that nothing is replaced without need."""
-    first, second = (engine_launch("m", Model(source="s"), Config()) for _ in range(2))
+    first, second = (engine_launches("m", Model(source="s"), Config())[0] for _ in range(2))
     assert first == second
     assert msgspec.structs.asdict(first.spec)["source"] == "s"
+
+
+def test_there_is_a_launch_for_each_replica_and_each_worker() -> None:
+    """As many as the file says."""
+    assert len(engine_launches("m", Model(source="s", replicas=3), Config())) == 3
+    assert len(gateway_specs(Config(server=Server(workers=2)))) == 2

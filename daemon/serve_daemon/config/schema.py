@@ -41,6 +41,7 @@ class Server(Table):
     max_connections: Count = key(
         4096, "Connections open at once; more wait in the listen queue.", Effect.REPLACE
     )
+    workers: Count = key(1, "Gateway processes, which accept on the same addresses.", Effect.UPDATE)
 
 
 class Log(Table):

@@ -106,6 +106,9 @@ class Tuning(Table):
         " short, in bytes or like 2GiB.",
         Effect.REPLACE,
     )
+    replicas: Count = key(
+        1, "Engines that serve the model; requests are spread over them.", Effect.UPDATE
+    )
     threads: CountOrZero = key(
         0, "CPU threads of the engine. 0: its share of the cores.", Effect.UPDATE
     )

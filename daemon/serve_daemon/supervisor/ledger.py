@@ -4,8 +4,8 @@ import structlog
 
 from serve_daemon.supervisor.events import Events, Kind
 from serve_daemon.supervisor.logs import Log
+from serve_daemon.supervisor.ports import Supervised
 from serve_daemon.supervisor.states import State
-from serve_daemon.supervisor.unit import Unit
 
 GATEWAY = ""  # its unit's name, which no model can have
 BAD_NEWS = frozenset({State.BACKOFF, State.FAILED})
@@ -19,7 +19,7 @@ class Ledger:
         self.log = log
         self.events = events
 
-    def moved(self, unit: Unit, old: State, reason: str) -> None:
+    def moved(self, unit: Supervised, old: State, reason: str) -> None:
         """A unit has gone from `old` to its present state."""
         is_bad = unit.state in BAD_NEWS or (old, unit.state) == FALL_BACK
         record = logger.warning if is_bad else logger.info
@@ -28,7 +28,7 @@ class Ledger:
         kind = Kind.GATEWAY if unit.name == GATEWAY else Kind.STATE
         self._publish(kind, unit, reason, (old, unit.state))
 
-    def noted(self, unit: Unit, message: str) -> None:
+    def noted(self, unit: Supervised, message: str) -> None:
         logger.info(message, **_subject(unit))
         kind = Kind.GATEWAY if unit.name == GATEWAY else Kind.MODEL
         self._publish(kind, unit, message, ("", ""))
@@ -45,9 +45,9 @@ class Ledger:
         logger.error(message, problems=problems)
         self.events.publish(Kind.RELOAD, "\n".join([message, *problems]))
 
-    def _publish(self, kind: Kind, unit: Unit, message: str, step: tuple[str, str]) -> None:
+    def _publish(self, kind: Kind, unit: Supervised, message: str, step: tuple[str, str]) -> None:
         self.events.publish(kind, message, model=unit.name, step=(str(step[0]), str(step[1])))
 
 
-def _subject(unit: Unit) -> dict[str, str]:
+def _subject(unit: Supervised) -> dict[str, str]:
     return {"program": "gateway"} if unit.name == GATEWAY else {"model": unit.name}

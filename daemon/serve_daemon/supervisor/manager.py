@@ -6,23 +6,23 @@ import time
 from serve_daemon.config.load import Loaded
 from serve_daemon.config.tuning import Model
 from serve_daemon.supervisor.changes import Changes
+from serve_daemon.supervisor.group import Group
 from serve_daemon.supervisor.idleness import activity, may_sleep
-from serve_daemon.supervisor.instance import Clock, Instance
+from serve_daemon.supervisor.instance import Clock, Instance, Phase
 from serve_daemon.supervisor.ledger import GATEWAY, Ledger
 from serve_daemon.supervisor.models import ModelUnit
-from serve_daemon.supervisor.ports import Ports
+from serve_daemon.supervisor.ports import Ports, Supervised
 from serve_daemon.supervisor.programs import Directories, EngineProgram, GatewayProgram
 from serve_daemon.supervisor.routing import Routing
 from serve_daemon.supervisor.settings import (
-    engine_launch,
+    engine_launches,
     engine_settings,
     gateway_settings,
-    gateway_spec,
+    gateway_specs,
     gateway_unit_settings,
 )
 from serve_daemon.supervisor.sockets import ListeningSockets
 from serve_daemon.supervisor.states import State
-from serve_daemon.supervisor.unit import Unit
 from serve_daemon.wire.messages import SetLogLevel, UseThreads
 from serve_daemon.wire.routing import RoutesApplied, Wake
 
@@ -43,7 +43,7 @@ class Manager:
         self.changes = Changes()
         self._proven_server = loaded.config.server  # what the serving gateway was started with
         self._sockets = sockets
-        self._removed: set[Unit] = set()
+        self._removed: set[Group] = set()
         self._ledger = ledger
         self._clock = clock
         self.routing = Routing(directories, self.models.values, self._gateways)
@@ -61,26 +61,26 @@ class Manager:
             routes=self.routing.table,
             hear=self._hear,
         )
-        self.gateway = Unit(
+        self.gateway = Group(
             GATEWAY,
-            gateway_spec(self.config),
+            gateway_specs(self.config),
             gateway_unit_settings(self.config),
             Ports(self._gateway_program, self, clock),
         )
 
     # ------------------------------------------------------------ a unit's journal
 
-    def moved(self, unit: Unit, old: State, reason: str) -> None:
+    def moved(self, unit: Supervised, old: State, reason: str) -> None:
         if unit is self.gateway and unit.state is State.READY:
             reason = f"listening on {', '.join(self.listening_on())}"
         self._ledger.moved(unit, old, reason)
         self._after_change(unit)
 
-    def noted(self, unit: Unit, message: str) -> None:
+    def noted(self, unit: Supervised, message: str) -> None:
         self._ledger.noted(unit, message)
         self._after_change(unit)
 
-    def _after_change(self, unit: Unit) -> None:
+    def _after_change(self, unit: Supervised) -> None:
         if unit is self.gateway:
             self._follow_gateway()
             self.routing.release_withdrawn()
@@ -94,8 +94,8 @@ class Manager:
     def _follow(self, model: ModelUnit) -> None:
         """Keep the settings true to the unit, which goes back to what it had if a change fails."""
         unit = model.unit
-        if unit.spec == engine_launch(unit.name, model.settings, self.config):
-            if unit.serving is not None and unit.serving.generation == unit.generation:
+        if unit.spec == engine_launches(unit.name, model.settings, self.config):
+            if unit.is_current:
                 model.proven = model.settings
         elif model.proven is not None:
             model.settings = model.proven
@@ -104,21 +104,22 @@ class Manager:
     def _follow_gateway(self) -> None:
         """As `_follow`; and listen only where the gateway does, or is about to."""
         unit = self.gateway
-        if unit.spec == gateway_spec(self.config):
-            if unit.serving is not None and unit.serving.generation == unit.generation:
+        if unit.spec == gateway_specs(self.config):
+            if unit.is_current:
                 self._proven_server = self.config.server
         else:
             self.config = self.config.model_copy(update={"server": self._proven_server})
             self._spread_server_settings()
-        accepting = [each.spec for each in (unit.serving, unit.coming) if each is not None]
-        self._sockets.keep_only([at for each in (unit.spec, *accepting) for at in each.listen])
+        at_work = [each for each in unit.instances() if each.phase in (Phase.STARTING, Phase.READY)]
+        accepting = [each.spec for each in at_work]
+        self._sockets.keep_only([at for each in (*unit.spec, *accepting) for at in each.listen])
 
     # ------------------------------------------------------------ what is done
 
     def add(self, name: str, settings: Model) -> int:
-        unit = Unit(
+        unit = Group(
             name,
-            engine_launch(name, settings, self.config),
+            engine_launches(name, settings, self.config),
             engine_settings(settings, self.config),
             Ports(self._engines, self, self._clock),
         )
@@ -134,7 +135,7 @@ class Manager:
         if name in self.models:
             self.models[name].unit.wake("a request wants it")
 
-    def remove(self, name: str) -> Unit:
+    def remove(self, name: str) -> Group:
         """Drain the model and forget it; returns the unit to wait for."""
         unit = self.models.pop(name).unit
         self._removed.add(unit)
@@ -148,7 +149,7 @@ class Manager:
         model = self.models[name]
         model.settings = settings
         model.unit.settings = engine_settings(settings, self.config)
-        generation = model.unit.replace(engine_launch(name, settings, self.config), reason)
+        generation = model.unit.replace(engine_launches(name, settings, self.config), reason)
         model.unit.start(reason, wake=False)
         self._follow(model)
         self.routing.publish()
@@ -164,7 +165,7 @@ class Manager:
     def reconfigure_gateway(self, reason: str) -> int:
         """Have the gateway follow `config`: live, or by a new process."""
         self._spread_server_settings()
-        generation = self.gateway.replace(gateway_spec(self.config), reason)
+        generation = self.gateway.replace(gateway_specs(self.config), reason)
         self.gateway.start(reason)
         self._follow_gateway()
         return generation
@@ -189,7 +190,7 @@ class Manager:
             unit.check()
         for model in self.models.values():
             timeout = model.settings.idle_timeout
-            if may_sleep([activity(model.unit)], timeout):
+            if may_sleep([activity(each) for each in model.unit.units], timeout):
                 model.unit.sleep(f"idle for {timeout:g} s")
 
     # ------------------------------------------------------------ for those who look
@@ -201,9 +202,9 @@ class Manager:
 
     def listening_on(self) -> list[str]:
         """The addresses of the API as they really are, the port chosen for port 0 included."""
-        return self._sockets.bound(self.gateway.spec.listen)
+        return self._sockets.bound(self.gateway.spec[0].listen)
 
-    def units(self) -> list[Unit]:
+    def units(self) -> list[Group]:
         return [self.gateway, *(each.unit for each in self.models.values()), *self._removed]
 
     async def all_stopped(self) -> None:
@@ -235,9 +236,10 @@ class Manager:
     def _threads_for(self, name: str) -> int:
         """What the file says, else an equal share of the cores that this daemon may use."""
         running = [
-            each
-            for each in self.models.values()
-            if each.unit.state not in (State.STOPPED, State.ASLEEP, State.FAILED)
+            unit
+            for model in self.models.values()
+            for unit in model.unit.units
+            if unit.state not in (State.STOPPED, State.ASLEEP, State.FAILED)
         ]
         share = len(os.sched_getaffinity(0)) // max(len(running), 1)
         return self.models[name].settings.threads or max(share, 1)

@@ -1,14 +1,14 @@
-"""A model as the supervisor holds it: its unit, and what the file says of it."""
+"""A model as the supervisor holds it: its units, and what the file says of it."""
 
 from dataclasses import dataclass
 
 from serve_daemon.config.tuning import Model
-from serve_daemon.supervisor.unit import Unit
+from serve_daemon.supervisor.group import Group
 
 
 @dataclass
 class ModelUnit:
-    unit: Unit
+    unit: Group
     settings: Model
     created: int  # Unix seconds
     threads: int = 0  # what its engines were last told

@@ -1,16 +1,13 @@
 """What a unit needs of the world: a program to run, a journal to write, a clock to read."""
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import Protocol
 
 from msgspec import Struct
 
 from serve_daemon.supervisor.instance import Clock, Instance, Limits
 from serve_daemon.supervisor.restarts import RestartPolicy
 from serve_daemon.supervisor.states import State
-
-if TYPE_CHECKING:
-    from serve_daemon.supervisor.unit import Unit
 
 
 class UnitSettings(Struct, frozen=True):
@@ -33,13 +30,22 @@ class Program(Protocol):
         """See that `instance` gets no new work, then have it drain."""
 
 
+class Supervised(Protocol):
+    """A unit, or several that are seen as one."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def state(self) -> State: ...
+
+
 class Journal(Protocol):
     """Where a unit's decisions are written down."""
 
-    def moved(self, unit: "Unit", old: State, reason: str) -> None:
+    def moved(self, unit: Supervised, old: State, reason: str) -> None:
         """The unit has left state `old`."""
 
-    def noted(self, unit: "Unit", message: str) -> None:
+    def noted(self, unit: Supervised, message: str) -> None:
         """Something happened that leaves the state as it is."""
 
 

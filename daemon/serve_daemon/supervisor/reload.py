@@ -15,11 +15,11 @@ from serve_daemon.config.files import digests
 from serve_daemon.config.load import Loaded, Sources, load
 from serve_daemon.config.plan import Action, Change, plan
 from serve_daemon.config.problems import ConfigError
+from serve_daemon.supervisor.group import Group
 from serve_daemon.supervisor.history import Entry, History
 from serve_daemon.supervisor.ledger import Ledger
 from serve_daemon.supervisor.manager import Manager
 from serve_daemon.supervisor.sockets import ListeningSockets
-from serve_daemon.supervisor.unit import Unit
 
 
 class Step(Struct, frozen=True):
@@ -36,7 +36,7 @@ class Begun(Struct, frozen=True):
     """A change that is under way, and how to know its end."""
 
     change: Change
-    unit: Unit | None = None
+    unit: Group | None = None
     generation: int = 0
 
 

@@ -78,11 +78,11 @@ class Routing:
 
     def _route(self, model: ModelUnit) -> Route:
         unit, settings = model.unit, model.settings
-        serving = unit.serving
-        engines = []
-        if serving is not None and isinstance(serving.ready, EngineReady):
-            path = str(self._directories.engine_socket(serving.identity))
-            engines = [EngineAddress(serving.identity, path, serving.ready)]
+        engines = [
+            EngineAddress(each.identity, self._engine_path(each), each.ready)
+            for each in unit.all_serving()
+            if isinstance(each.ready, EngineReady)
+        ]
         return Route(
             model=unit.name,
             aliases=list(settings.aliases),
@@ -94,3 +94,6 @@ class Routing:
             created=model.created,
             engines=engines,
         )
+
+    def _engine_path(self, engine: Instance) -> str:
+        return str(self._directories.engine_socket(engine.identity))

@@ -50,8 +50,10 @@ def _chosen(switch: Literal["auto"] | bool) -> bool | None:
     return None if switch == "auto" else switch
 
 
-def engine_launch(name: str, model: Model, config: Config) -> EngineLaunch:
-    return EngineLaunch(config.engine.python or sys.executable, engine_spec(name, model))
+def engine_launches(name: str, model: Model, config: Config) -> tuple[EngineLaunch, ...]:
+    """One for each replica."""
+    launch = EngineLaunch(config.engine.python or sys.executable, engine_spec(name, model))
+    return (launch,) * model.replicas
 
 
 def engine_settings(model: Model, config: Config) -> UnitSettings:
@@ -66,8 +68,10 @@ def engine_settings(model: Model, config: Config) -> UnitSettings:
     )
 
 
-def gateway_spec(config: Config) -> GatewaySpec:
-    return GatewaySpec(tuple(config.server.listen), config.server.max_connections)
+def gateway_specs(config: Config) -> tuple[GatewaySpec, ...]:
+    """One for each worker."""
+    spec = GatewaySpec(tuple(config.server.listen), config.server.max_connections)
+    return (spec,) * config.server.workers
 
 
 def gateway_unit_settings(config: Config) -> UnitSettings:
@@ -78,6 +82,7 @@ def gateway_unit_settings(config: Config) -> UnitSettings:
 def gateway_settings(config: Config) -> GatewaySettings:
     server = config.server
     return GatewaySettings(
+        workers=server.workers,
         max_body_size=int(server.max_body_size),
         body_timeout=server.body_timeout,
         stall_timeout=server.stall_timeout,

@@ -37,10 +37,14 @@ def model_status(model: ModelUnit, now: float) -> dict[str, Any]:
         "max_requests": ready.max_requests if ready else settings.max_requests,
         "max_context": ready.max_context if ready else settings.max_context,
         "memory": sum(resident_bytes(each.pid) for each in unit.instances()),
-        "restarts": unit.crashes.total,
-        "retry_in": None if unit.retry.at is None else max(unit.retry.at - now, 0.0),
+        "restarts": unit.restarts,
+        "retry_in": None if unit.retry_at is None else max(unit.retry_at - now, 0.0),
         "last_log_lines": unit.last_lines[-SHOWN_LINES:],
-        "replicas": [_replica(each, unit, now) for each in unit.instances()],
+        "replicas": [
+            _replica(each, member, now)
+            for member in unit.all_units()
+            for each in member.instances()
+        ],
     }
 
 
@@ -77,7 +81,7 @@ def gateway_status(manager: Manager) -> dict[str, Any]:
         "open_requests": sum(each.open_requests for each in beats),
         "requests": sum(each.requests for each in beats),
         "failures": sum(each.failures for each in beats),
-        "restarts": unit.crashes.total,
+        "restarts": unit.restarts,
     }
 
 
