@@ -132,3 +132,10 @@ def test_nothing_to_roll_back_to(servectl: Servectl, daemon: FakeDaemon, main_fi
     daemon.answers["History"] = [{"entries": [entry(1, main_file, "# now\n")], "current": 1}]
     assert servectl("rollback").exit_code == EXIT_FAILED
     assert "Reload" not in asked(daemon)
+
+
+def test_a_plan_for_scripts(servectl: Servectl, daemon: FakeDaemon) -> None:
+    """Every subject, those that are kept as well."""
+    changes = [change(), change("gateway", "keep")]
+    daemon.answers["Plan"] = [{"changes": changes}]
+    assert json.loads(servectl("plan", "--json").output) == changes

@@ -68,12 +68,12 @@ def is_refusal(error: ControlError) -> bool:
     return error.name == protocol.CONFIG_REFUSED
 
 
-def name_file(error: ControlError, file: str) -> None:
+def name_file(error: ControlError, file: Path | str | None) -> None:
     """The daemon saw the text under the name of its own file; who typed the command did not."""
-    if is_refusal(error):
+    if file and is_refusal(error):
         main = call("Status")["daemon"]["config"]
         for problem in error.parameters["problems"]:
-            problem["file"] = file if problem["file"] == main else problem["file"]
+            problem["file"] = str(file) if problem["file"] == main else problem["file"]
 
 
 def explain(error: ControlError) -> str:

@@ -83,16 +83,16 @@ def check(file: Path | None, *, no_probe: bool) -> None:
 
 @main.command()
 @click.argument("file", required=False, type=ARGUMENT_FILE)
-def plan(file: Path | None) -> None:
+@json_option
+def plan(file: Path | None, *, as_json: bool) -> None:
     """Show what a reload would do, now or with FILE in place of the daemon's file."""
     given = {"text": file.read_text("utf-8")} if file else {}
     try:
         changes = call("Plan", **given)["changes"]
     except ControlError as error:
-        if file:
-            name_file(error, str(file))
+        name_file(error, file)
         raise
-    _print(lines.changes_lines(changes))
+    _print([json.dumps(changes, indent=2)] if as_json else lines.changes_lines(changes))
 
 
 @main.command()
