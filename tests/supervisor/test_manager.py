@@ -1,6 +1,7 @@
 """The manager: settings that follow the units, threads that are shared, names that are found."""
 
 import asyncio
+import math
 import os
 import signal
 import sys
@@ -226,7 +227,7 @@ def test_a_gateway_is_replaced_before_the_old_one_leaves(managed: Make) -> None:
     assert old.sent(StopAccepting) == []
     assert list(new.command.listening) == list(old.command.listening)
     new.ready()
-    assert old.sent(StopAccepting) == [StopAccepting(30.0)]
+    assert old.sent(StopAccepting) == [StopAccepting(math.inf)]
 
 
 def test_log_levels_reach_everybody(managed: Make) -> None:
@@ -264,3 +265,19 @@ async def test_all_stopped_waits_for_removed_models_too(managed: Make) -> None:
     assert not waiting.done()
     world.engines("n")[0].listener.on_exit(0)
     await waiting
+
+
+def test_a_replaced_gateway_has_all_the_time_until_the_daemon_stops(managed: Make) -> None:
+    """Then those that leave already are limited, too."""
+    world = managed(ONE)
+    world.started()
+    old = world.gateway
+    world.manager.gateway.replace(world.manager.gateway.spec, "test", force=True)
+    world.gateway.ready()
+    assert [each.seconds for each in old.sent(StopAccepting)] == [math.inf]
+    world.clock.advance(100_000.0)
+    assert old.process.signals == []
+    world.manager.stop_gateway("test")
+    assert [each.seconds for each in old.sent(StopAccepting)] == [math.inf, 30.0]
+    world.clock.advance(33.0)
+    assert old.process.signals == [signal.SIGTERM]

@@ -35,7 +35,7 @@ class Server(Table):
     )
     drain_timeout: Seconds = key(
         30.0,
-        "Seconds that open requests get to finish when the daemon, a gateway or an engine leaves.",
+        "Seconds that open requests get to finish when the daemon stops or an engine leaves.",
         Effect.UPDATE,
     )
     max_connections: Count = key(

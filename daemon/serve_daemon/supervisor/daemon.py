@@ -218,7 +218,7 @@ class Daemon:
     async def _stop(self) -> None:
         self._state = "draining"
         self._notifier.stopping("draining")
-        self._manager.gateway.stop("the daemon stops")
+        self._manager.stop_gateway("the daemon stops")
         if not self._notifier.is_supervised:
             self._sockets.close_all()  # else new clients would wait for nobody
         await self._manager.gateway.stopped()

@@ -137,8 +137,8 @@ class Instance:
         self._limit(seconds, self._time_out_start)
 
     def drain(self, message: object, seconds: float) -> None:
-        """Let it finish what it has, and leave by itself, within `seconds`."""
-        if self.phase in (Phase.STARTING, Phase.READY):
+        """Let it finish what it has, and leave by itself, within `seconds`; the last word holds."""
+        if self.phase in (Phase.STARTING, Phase.READY, Phase.DRAINING):
             self._enter(Phase.DRAINING)
             self.process.send(message)
             self._limit(seconds, self.terminate)

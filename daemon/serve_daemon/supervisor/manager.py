@@ -111,8 +111,8 @@ class Manager:
             self.config = self.config.model_copy(update={"server": self._proven_server})
             self._spread_server_settings()
         at_work = [each for each in unit.instances() if each.phase in (Phase.STARTING, Phase.READY)]
-        accepting = [each.spec for each in at_work]
-        self._sockets.keep_only([at for each in (*unit.spec, *accepting) for at in each.listen])
+        specs = (*unit.spec, *(each.spec for each in at_work))
+        self._sockets.keep_only([at for each in specs for at in each.listen])
 
     # ------------------------------------------------------------ what is done
 
@@ -170,6 +170,12 @@ class Manager:
         self._follow_gateway()
         return generation
 
+    def stop_gateway(self, reason: str) -> None:
+        """Have all end within the time to drain, those that leave already, too."""
+        self.gateway.stop(reason)
+        for each in self._gateways():
+            self._gateway_program.hurry(each, self.gateway.settings.limits)
+
     def _spread_server_settings(self) -> None:
         """What [server] says that running processes can take up."""
         self.gateway.settings = gateway_unit_settings(self.config)
@@ -209,8 +215,7 @@ class Manager:
 
     async def all_stopped(self) -> None:
         """Wait until no engine is left."""
-        engines = [each.unit for each in self.models.values()] + list(self._removed)
-        for each in engines:
+        for each in [*(model.unit for model in self.models.values()), *self._removed]:
             await each.stopped()
 
     def _hear(self, gateway: Instance, message: RoutesApplied | Wake) -> None:

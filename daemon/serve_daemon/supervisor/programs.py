@@ -1,6 +1,7 @@
 """The two programs that units run, engine and gateway: how each is started and made to leave."""
 
 import itertools
+import math
 import socket
 import sys
 from collections.abc import Callable
@@ -141,7 +142,12 @@ class GatewayProgram:
     def configuration(self) -> ConfigureGateway:
         return ConfigureGateway(self._settings(), HEARTBEAT_SECONDS, self._log.level)
 
-    def release(self, instance: Instance, limits: Limits) -> None:
+    def release(self, instance: Instance, _limits: Limits) -> None:
+        # Another one accepts, so that there is no hurry: every open request ends by itself.
+        instance.drain(StopAccepting(math.inf), math.inf)
+
+    def hurry(self, instance: Instance, limits: Limits) -> None:
+        """Have what leaves end within its limit."""
         # Its own limit ends the open requests properly; ours is for a gateway that doesn't.
         grace = limits.drain_seconds + 2.0
         instance.drain(StopAccepting(limits.drain_seconds), grace)
