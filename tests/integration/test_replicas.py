@@ -80,8 +80,8 @@ async def test_more_and_fewer_is_live(daemon: RunningDaemon) -> None:
     assert daemon.model("m")["pid"] == first
 
 
-async def test_several_gateways_accept_on_one_socket(daemon: RunningDaemon) -> None:
-    """One of them dies, and the others go on with what they have."""
+async def test_fewer_gateways_cut_no_stream(daemon: RunningDaemon) -> None:
+    """The one that leaves finishes what it has, while the other answers."""
     await daemon.started(model(1), server="workers = 2")
     async with daemon.http() as client:
         stream = stream_response(client, model="m", input=LONG)
