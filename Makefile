@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STAMP := $(VENV)/.installed
 
-.PHONY: venv serve test test-all check lock clean
+.PHONY: venv serve test test-all chaos check lock clean
 .PHONY: bench bench-engine bench-profile bench-long-prompt bench-gpu bench-start bench-control
 
 venv: $(STAMP)  ## A virtual environment with everything in it; the commands are in .venv/bin
@@ -27,6 +27,9 @@ test: venv  ## What every change must pass
 
 test-all: venv  ## With what takes too long for every change
 	$(BIN)/python -m pytest
+
+chaos: venv  ## Faults of every kind around the real model, under clients that lose nothing
+	cd tests && ../$(BIN)/python -m chaos --cache ../.cache
 
 check: venv  ## Linters, types, import contracts and budgets alone
 	$(BIN)/python -m pytest tests/test_house.py

@@ -37,9 +37,12 @@ async def real(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> A
         f'[models.exact]\n{SOURCE}{SMALL}dtype = "float32"\n'
         f'[models.half]\n{SOURCE}{SMALL}dtype = "bfloat16"\n'
     )
-    await daemon.started(models, fake=False)
-    yield daemon
-    assert await daemon.end() == 0
+    try:
+        await daemon.started(models, fake=False)
+        yield daemon
+    finally:
+        status = await daemon.end()
+    assert status == 0
 
 
 @pytest_asyncio.fixture(loop_scope="module")
