@@ -156,7 +156,6 @@ class EngineHeartbeat(Message, frozen=True):
     generated_tokens: int  # since the start
     stalled_seconds: float  # since the last step ended, while there is work; else 0
     idle_seconds: float = 0.0  # since the last sequence ended, or it was ready; 0 while it works
-    device_peak_bytes: int = 0  # most that was ever in use on its accelerator; 0 on a CPU
 
 
 class Reason(StrEnum):
