@@ -18,7 +18,7 @@ async def fits(_engine: Engine) -> bool:
 def make(model: ScriptedModel, prompt_length: int = 3, fits: Fits = fits) -> Generation:
     prompt = [token_at(position) for position in range(prompt_length)]
     order = Submit(0, f"req_{prompt_length}", prompt, LENGTH, [0], Sampling())
-    return Generation(order, "m", "client", model.table, fits)
+    return Generation(order, "m", model.table, fits)
 
 
 def begin(

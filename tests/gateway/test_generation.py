@@ -110,7 +110,8 @@ async def test_a_request_that_leaves_on_trial_makes_way() -> None:
     leaving.cancel()
     one.close()
     await settle()
-    (number,) = second.work
+    ((number, next_tried),) = second.work.items()
+    assert next_tried.request_id != tried.request_id
     second.generate(number, LENGTH)
     await reader
 
@@ -191,7 +192,7 @@ async def test_changes_that_bring_no_engine_are_no_news_to_a_client() -> None:
     word = asyncio.ensure_future(anext(request.batches()))
     for _ in range(5):
         model.withdraw(model.add())
-        model.table.dispatch("m").turns.wake()
+        model.table.dispatch("m").ring()
         await settle()
     assert not word.done()
     word.cancel()

@@ -121,9 +121,7 @@ class Completion:
         async def fits(engine: Engine) -> bool:
             return await self._models.prompts.has_vocabulary(engine, prepared.text_model)
 
-        generation = Generation(
-            prepared.order, self._model, self.exchange.client, self._models.table, fits
-        )
+        generation = Generation(prepared.order, self._model, self._models.table, fits)
         self.exchange.on_end(generation.close)
         return generation
 

@@ -8,6 +8,7 @@ import msgspec
 import structlog
 
 from serve_daemon.gateway.affinity import Load
+from serve_daemon.gateway.bell import Bell
 from serve_daemon.wire.messages import Cancel, FromEngine, Output, Step, Submit, Welcome
 from serve_daemon.wire.routing import EngineAddress
 from serve_daemon.wire.transport import Peer, connect
@@ -33,7 +34,7 @@ class Sequence:
         self._engine = engine
         self._outputs: list[Output] = []
         self._is_lost = False
-        self._waiter: asyncio.Future[None] | None = None
+        self._bell = Bell()
 
     async def take(self, patience_seconds: float) -> list[Output]:
         """All outputs since the last call; none if there was nothing for so long.
@@ -41,33 +42,19 @@ class Sequence:
         Raises `EngineLost` after the last output of an engine that is gone.
         """
         if not self._outputs and not self._is_lost:
-            await self._wait(patience_seconds)
+            await self._bell.wait(patience_seconds)
         if not self._outputs and self._is_lost:
             raise EngineLost
         outputs, self._outputs = self._outputs, []
         return outputs
 
-    async def _wait(self, seconds: float) -> None:
-        loop = asyncio.get_running_loop()
-        self._waiter = loop.create_future()
-        timer = loop.call_later(seconds, self._wake)
-        try:
-            await self._waiter
-        finally:
-            timer.cancel()
-            self._waiter = None
-
-    def _wake(self) -> None:
-        if self._waiter is not None and not self._waiter.done():
-            self._waiter.set_result(None)
-
     def put(self, output: Output) -> None:
         self._outputs.append(output)
-        self._wake()
+        self._bell.ring()
 
     def lose(self) -> None:
         self._is_lost = True
-        self._wake()
+        self._bell.ring()
 
     def close(self) -> None:
         """Free the sequence in the engine, unless it has ended there."""

@@ -22,7 +22,6 @@ class Exchange:
         self.request_id = _request_id(headers)
         self.method = str(scope["method"])
         self.path = str(scope["path"])
-        self.client = _client(scope.get("client"))  # who shares with others; its host
         self.body = b""
         self.status = 0
         self.outcome = "answered"  # or what ended it early
@@ -74,14 +73,6 @@ class Exchange:
         if self._first_token is not None:
             record["first_token_seconds"] = round(self._first_token - self._begun, 4)
         return record
-
-
-def _client(address: object) -> str:
-    """The host of the peer; "" for one on a Unix socket."""
-    match address:
-        case (str() as host, _):
-            return host
-    return ""
 
 
 def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:

@@ -15,7 +15,7 @@ from serve_daemon.gateway.engines import Engine, EngineLost, Sequence
 from serve_daemon.gateway.errors import engine_failed, failed
 from serve_daemon.gateway.routes import RoutingTable
 from serve_daemon.gateway.suspects import Standing
-from serve_daemon.gateway.waiting import IDLE_SECONDS, wait_for_turn
+from serve_daemon.gateway.waiting import IDLE_SECONDS, wait_for
 from serve_daemon.wire.messages import Finish, Output, Submit
 from serve_daemon.wire.sampling import Logprobs
 
@@ -33,9 +33,7 @@ class OtherModel(Exception):  # noqa: N818 - it names what happened
 class Generation:
     """One sequence, from its prompt to its end."""
 
-    def __init__(
-        self, order: Submit, model: str, client: str, table: RoutingTable, fits: Fits
-    ) -> None:
+    def __init__(self, order: Submit, model: str, table: RoutingTable, fits: Fits) -> None:
         self.output: list[int] = []
         self.logprobs: list[tuple[int, Logprobs]] = []  # by token, if the order asks for them
         self.cached_tokens = 0
@@ -45,6 +43,7 @@ class Generation:
         self._table = table
         self._fits = fits
         self._dispatch = table.dispatch(model)
+        self._bell = self._dispatch.join()
         self._fitting: set[str] = set()  # artefacts whose tokens mean what the order's mean
         self._unfit: set[str] = set()  # those whose tokens mean something else
         self._let_alone_at = ""  # the engine that a last trial may begin on
@@ -52,17 +51,15 @@ class Generation:
         self._refused_by: set[str] = set()
         self._is_refused = False  # since the last attempt
         self._sequence: Sequence | None = None
-        self._turn = table.turn(model, client)
 
     @property
     def ends_with_stop_token(self) -> bool:
         return self.finish is Finish.STOP and self.output[-1] in self._order.stop_tokens
 
     def close(self) -> None:
-        """Free the sequence in the engine that works on it, if one does, and make room."""
+        """Free the sequence in the engine that works on it, if one does, and make way."""
         self._leave_engine()
-        self._dispatch.leave(self)
-        self._turn.end()
+        self._dispatch.leave(self, self._bell)
 
     def _leave_engine(self) -> None:
         if self._sequence is not None:
@@ -77,8 +74,8 @@ class Generation:
         """
         try:
             while self.finish is None:
-                async for engine in wait_for_turn(
-                    self._table, self._model, self._turn, self._choose
+                async for engine in wait_for(
+                    self._table, self._model, self._choose, self._bell.wait
                 ):
                     if engine is None:
                         yield []

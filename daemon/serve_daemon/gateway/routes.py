@@ -8,7 +8,6 @@ from collections.abc import Callable
 from serve_daemon.gateway.dispatch import Dispatch
 from serve_daemon.gateway.engines import Engine, Engines
 from serve_daemon.gateway.errors import model_not_found, queue_full, unavailable
-from serve_daemon.gateway.turns import Turn
 from serve_daemon.gateway.verdicts import Verdicts
 from serve_daemon.wire.routing import Route, Routes
 
@@ -91,10 +90,6 @@ class RoutingTable:
         """Who decides about the requests for a model, by its own name."""
         return self._dispatches[model]
 
-    def turn(self, model: str, client: str) -> Turn:
-        """Queue for the engines of a model; to be ended by whoever asked."""
-        return self.dispatch(model).turns.join(client)
-
     def ready_engines(self, model: str) -> list[Engine]:
         """Those that take sequences of `model`; none while they are still to come.
 
@@ -128,7 +123,7 @@ class RoutingTable:
         self._changed.set()
         self._changed = asyncio.Event()
         for dispatch in self._dispatches.values():
-            dispatch.turns.wake()
+            dispatch.ring()
 
 
 def _refuse_if_hopeless(route: Route) -> None:

@@ -6,42 +6,27 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from serve_daemon.gateway.engines import Engine
 from serve_daemon.gateway.errors import unavailable
 from serve_daemon.gateway.routes import RoutingTable
-from serve_daemon.gateway.turns import Turn
 
 IDLE_SECONDS = 1.0  # how often a waiting client hears of us
 
 
-async def wait_for_turn(
-    table: RoutingTable, model: str, turn: Turn, choose: Callable[[], Engine | None]
-) -> AsyncIterator[Engine | None]:
-    """None every second, and at last the engine chosen, once the turn has come.
-
-    Raises `ApiError` as `wait_for_engine` does. While an engine is ready, the turn and the choice
-    are waited for without limit: those who are in front of us end.
-    """
-
-    def find() -> Engine | None:
-        return choose() if turn.has_come else None
-
-    async for engine in _wait(table, model, find, turn.wait):
-        yield engine
-
-
 async def wait_for_engine(table: RoutingTable, model: str) -> AsyncIterator[Engine | None]:
-    """None every second, and at last an engine.
-
-    Raises `ApiError` 503 if none was ready for the model's `queue_timeout`, or none will be.
-    """
-    async for engine in _wait(table, model, lambda: table.engine(model), table.wait_for_change):
+    """None every second, and at last an engine. Raises as `wait_for` does."""
+    async for engine in wait_for(table, model, lambda: table.engine(model), table.wait_for_change):
         yield engine
 
 
-async def _wait(
+async def wait_for(
     table: RoutingTable,
     model: str,
     find: Callable[[], Engine | None],
     wait: Callable[[float], Awaitable[None]],
 ) -> AsyncIterator[Engine | None]:
+    """None every second, and at last what `find` finds, tried whenever `wait` returns.
+
+    Raises `ApiError` 503 if none was ready for the model's `queue_timeout`, or none will be. While
+    one is ready, it is waited for without limit: what keeps the request from it ends.
+    """
     loop = asyncio.get_running_loop()
     since = loop.time()  # no engine was ready
     word_at = since + IDLE_SECONDS
