@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 
 from fakes.managed import Managed
 from serve_daemon.supervisor.history import KEPT, History
-from supervisor.test_reload import ONE, Make, edit
+from supervisor.test_reload import ONE, TWO, Make, edit
 
 
 def texts(number: int) -> dict[str, str]:
@@ -86,3 +86,18 @@ async def test_only_what_worked_is_kept(managed: Make) -> None:
     assert current == 1
     assert world.reloader.last_outcome == "failed"
     assert world.manager.models["m"].unit.serving is engine
+
+
+async def test_an_earlier_change_that_ends_later_is_not_in_force(managed: Make) -> None:
+    """A model that is removed may drain for long; what was changed meanwhile holds."""
+    world = managed(TWO)
+    world.started()
+    edit(world, TWO, ONE)
+    removing = world.reloader.begin("remove")
+    edit(world, ONE, f"{ONE}queue_timeout = 7.0\n")
+    await world.reloader.begin("change").finished()
+    world.engines("n")[0].listener.on_exit(0)
+    await removing.finished()
+    entries, current = world.reloader.history()
+    assert [each.files for each in entries] == [{str(world.file): world.file.read_text()}]
+    assert current == entries[0].number

@@ -21,6 +21,7 @@ from serve_daemon.config.problems import ConfigError
 from serve_daemon.control.server import ControlServer, bind
 from serve_daemon.supervisor.announce import Announcer
 from serve_daemon.supervisor.events import Events
+from serve_daemon.supervisor.group import Group
 from serve_daemon.supervisor.history import History
 from serve_daemon.supervisor.ledger import Ledger
 from serve_daemon.supervisor.logs import Log
@@ -105,7 +106,9 @@ class Daemon:
         self._sockets.keep_only(loaded.config.server.listen)
         self._ledger.daemon(f"serve-daemon {serve_daemon.__version__} starts")
         self._manager.gateway.start("the daemon starts")
-        begun = [self._manager.add(name, each) for name, each in loaded.models.items()]
+        generations = [self._manager.add(name, each) for name, each in loaded.models.items()]
+        units = [each.unit for each in self._manager.models.values()]
+        begun = list(zip(units, generations, strict=True))
         self._spawn(self._remember_start(loaded, begun))
 
     def _make_directories(self) -> None:
@@ -196,11 +199,9 @@ class Daemon:
             if self._manager.config.control.watch and not self._leave.is_set():
                 self._reloader.follow(seen)
 
-    async def _remember_start(self, loaded: Loaded, begun: list[int]) -> None:
+    async def _remember_start(self, loaded: Loaded, begun: list[tuple[Group, int]]) -> None:
         """Once every model of the first configuration is ready, it is one that works."""
-        units = [self._manager.models[name].unit for name in loaded.models]
-        started = zip(units, begun, strict=True)
-        failures = [await unit.settled(generation) for unit, generation in started]
+        failures = [await unit.settled(generation) for unit, generation in begun]
         if not any(failures):
             self._reloader.started(loaded)
 

@@ -5,6 +5,7 @@ themselves. So a later edit may come while an earlier one is under way, and the 
 """
 
 import asyncio
+import itertools
 from collections.abc import Callable
 from typing import Any
 
@@ -43,6 +44,7 @@ class Begun(Struct, frozen=True):
 class Kept(Struct, frozen=True):
     """What the history says of a configuration, once it has come into force."""
 
+    number: int  # of the reload, counted from 1; 0 for what the daemon started with
     trigger: str
     changes: list[str]
     files: dict[str, str]  # text by path
@@ -67,7 +69,8 @@ class Reloader:
         self._under_way: set[Reload] = set()
         self.last_outcome = ""
         self.files: dict[str, str] = {}
-        self._in_force: dict[str, str] = {}
+        self._numbers = itertools.count(1)
+        self._in_force: Kept | None = None
 
     @property
     def is_busy(self) -> bool:
@@ -122,7 +125,7 @@ class Reloader:
         self._ledger.reload(f"reload begins: {trigger}", moving or ["nothing changes"])
         self._manager.config = loaded.config
         begun = [self._begin(each, loaded, trigger) for each in changes]
-        kept = Kept(trigger, moving, loaded.texts)
+        kept = Kept(next(self._numbers), trigger, moving, loaded.texts)
         reload = Reload(begun, kept, self._end)
         self._under_way.add(reload)
         self._manager.changes.notify()
@@ -130,17 +133,20 @@ class Reloader:
 
     def started(self, loaded: Loaded) -> None:
         """The daemon has begun with `loaded`, and all of it works."""
-        self._keep(Kept("the daemon starts", [], loaded.texts))
+        self._keep(Kept(0, "the daemon starts", [], loaded.texts))
 
     def history(self) -> tuple[list[Entry], int]:
         """The configurations that worked, and the number of the one that is in force; 0: none."""
         entries = self._history.entries()
-        current = [each.number for each in entries if each.files == self._in_force]
+        files = self._in_force.files if self._in_force else {}
+        current = [each.number for each in entries if each.files == files]
         return entries, current[-1] if current else 0
 
     def _keep(self, kept: Kept) -> None:
-        self._in_force = kept.files
-        self._history.keep(kept.trigger, kept.changes, kept.files)
+        """Unless a later change, which holds instead, has come to its end before this one."""
+        if self._in_force is None or kept.number > self._in_force.number:
+            self._in_force = kept
+            self._history.keep(kept.trigger, kept.changes, kept.files)
 
     def effective(self) -> dict[str, Any]:
         return effective(self._running())
