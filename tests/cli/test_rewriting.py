@@ -49,3 +49,23 @@ def test_all_or_nothing(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         rewriting.carry_out()
     assert file.read_text() == "old"
+
+
+def test_an_interrupt_leaves_nothing_half_done(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Ctrl-C while the second file is written gives the first its content back."""
+    files = [tmp_path / "serve.toml", tmp_path / "drop-in.toml"]
+    for each in files:
+        each.write_text("old")
+    interrupts = iter([None, KeyboardInterrupt()])
+
+    def sync(_descriptor: int) -> None:
+        if (interrupt := next(interrupts, None)) is not None:
+            raise interrupt
+
+    monkeypatch.setattr("os.fsync", sync)
+    with pytest.raises(KeyboardInterrupt):
+        Rewriting(dict.fromkeys(files, "new")).carry_out()
+    assert [each.read_text() for each in files] == ["old", "old"]
+    assert set(tmp_path.iterdir()) == set(files)

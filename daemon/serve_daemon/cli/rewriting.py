@@ -16,11 +16,6 @@ class Rewriting:
         self._wanted = {path: new for path, new in wanted.items() if new != former[path]}
         self._former = former
 
-    @property
-    def paths(self) -> list[Path]:
-        """The files that change by it."""
-        return list(self._wanted)
-
     def carry_out(self) -> None:
         """Write the files. Raises `OSError`, having changed none."""
         done: list[Path] = []
@@ -28,7 +23,7 @@ class Rewriting:
             for path, content in self._wanted.items():
                 replace(path, content)
                 done.append(path)
-        except OSError:
+        except BaseException:  # Ctrl-C, too, leaves nothing half done
             for path in done:
                 self._restore(path)
             raise
@@ -61,7 +56,7 @@ def replace(path: Path, content: bytes) -> None:
             file.flush()
             os.fsync(descriptor)
         Path(name).replace(path)
-    except OSError:
+    except BaseException:
         Path(name).unlink(missing_ok=True)
         raise
 
