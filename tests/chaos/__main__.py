@@ -64,6 +64,7 @@ def questions() -> list[dict[str, Any]]:
             "temperature": temperature,
             "seed": number,
             "max_output_tokens": 32 + 8 * number,
+            "ignore_eos": True,
         }
         for number, city in enumerate(CITIES)
         for temperature in (0.0, 0.8)

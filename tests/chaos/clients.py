@@ -7,7 +7,7 @@ from typing import Any
 import httpx
 
 from chaos.tally import Tally
-from integration.streams import stream_response
+from integration.streams import response_events
 
 PATIENCE_SECONDS = 120.0  # for one request, after which it counts as hung
 
@@ -20,8 +20,8 @@ class Clients:
     questions: list[dict[str, Any]]
     expected: list[str]
     tally: Tally
-    is_cutting: bool = False  # a gateway is being killed: what it holds may end
     open: set[int] = field(default_factory=set)
+    may_be_cut: set[int] = field(default_factory=set)  # held by a gateway that was killed
     _leave: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self, number: int) -> None:
@@ -29,21 +29,23 @@ class Clients:
             turn = number
             while not self._leave.is_set():
                 self.open.add(number)
-                await self._ask(client, turn % len(self.questions))
+                await self._ask(client, number, turn % len(self.questions))
                 self.open.discard(number)
+                self.may_be_cut.discard(number)
                 turn += 1
 
     def leave(self) -> None:
         self._leave.set()
 
-    async def _ask(self, client: httpx.AsyncClient, which: int) -> None:
+    async def _ask(self, client: httpx.AsyncClient, number: int, which: int) -> None:
         text = ""
         try:
             async with asyncio.timeout(PATIENCE_SECONDS):
-                async for delta in stream_response(client, **self.questions[which]):
-                    text += delta
+                async for event in response_events(client, **self.questions[which]):
+                    text += event.get("delta", "")
+                self._check_length(which, event["response"])
         except (httpx.TransportError, AssertionError, TimeoutError) as error:
-            if self.is_cutting and isinstance(error, httpx.TransportError):
+            if number in self.may_be_cut and isinstance(error, httpx.TransportError):
                 self.tally.cut += 1
             else:
                 said = f"{type(error).__name__}: {error}"
@@ -51,3 +53,9 @@ class Clients:
             return
         self.tally.answered += 1
         self.tally.texts[text == self.expected[which]] += 1
+
+    def _check_length(self, which: int, response: dict[str, Any]) -> None:
+        """An answer without an end of its own has every token that was asked for, once."""
+        question = self.questions[which]
+        if question.get("ignore_eos"):
+            assert response["usage"]["output_tokens"] == question["max_output_tokens"]

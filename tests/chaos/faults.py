@@ -18,7 +18,6 @@ class Edited:
     daemon: RunningDaemon
     keys: str  # of the model, as they stand in the file
     is_fake: bool
-    edits: int = 0
     max_requests: int = 16
     queue_timeout: float = 300.0
     max_connections: int = 4096

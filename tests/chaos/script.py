@@ -33,8 +33,6 @@ async def _make(fault: Fault, edited: Edited, clients: Clients) -> None:
     tally = clients.tally
     tally.faults[fault.name] += 1
     tally.met[fault.name] += len(clients.open)
-    clients.is_cutting = fault.cuts_connections
+    if fault.cuts_connections:
+        clients.may_be_cut |= clients.open
     await fault.make(edited)
-    # A client hears of a cut connection when its own loop gets to it.
-    await asyncio.sleep(0)
-    clients.is_cutting = False

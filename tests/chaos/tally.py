@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 @dataclass
 class Tally:
-    """Counts of one run; what a client lost is listed with the faults that it fell among."""
+    """Counts of one run, and what of it was lost."""
 
     faults: Counter[str] = field(default_factory=Counter)
     met: Counter[str] = field(default_factory=Counter)  # requests that were open at a fault

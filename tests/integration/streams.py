@@ -19,6 +19,15 @@ async def events_of(reply: httpx.Response) -> AsyncIterator[dict[str, Any]]:
 
 async def stream_response(client: httpx.AsyncClient, **request: Any) -> AsyncGenerator[str, None]:
     """The deltas of a streamed /v1/responses; its end is checked against them."""
+    async for event in response_events(client, **request):
+        if event["type"] == "response.output_text.delta":
+            yield event["delta"]
+
+
+async def response_events(
+    client: httpx.AsyncClient, **request: Any
+) -> AsyncGenerator[dict[str, Any], None]:
+    """The events of a streamed /v1/responses; its end is checked against its deltas."""
     text = ""
     async with client.stream("POST", "/v1/responses", json={"stream": True, **request}) as reply:
         if reply.status_code != 200:
@@ -30,7 +39,7 @@ async def stream_response(client: httpx.AsyncClient, **request: Any) -> AsyncGen
             numbers.append(event["sequence_number"])
             if kind == "response.output_text.delta":
                 text += event["delta"]
-                yield event["delta"]
+            yield event
         assert kind in ("response.completed", "response.incomplete"), event
         assert event["response"]["output"][0]["content"][0]["text"] == text
         assert numbers == list(range(numbers[0], numbers[0] + len(numbers)))

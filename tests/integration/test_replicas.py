@@ -9,6 +9,7 @@ from integration.daemon import RunningDaemon
 from integration.streams import stream_response, text_of
 
 LONG = " ".join(str(number) for number in range(60))
+TEXTS = [f"{number} {LONG}" for number in range(4)]
 
 
 def model(replicas: int, *, source: str = "fake:load=0.1,token_delay=0.02") -> str:
@@ -30,17 +31,14 @@ async def test_a_death_moves_its_streams_to_the_others(daemon: RunningDaemon) ->
     """The model stays ready, and no stream waits for the dead engine to come back."""
     pids = await serve(daemon, 2)
     async with daemon.http() as client:
-        streams = [
-            asyncio.create_task(text_of(client, model="m", input=f"{number} {LONG}"))
-            for number in range(4)
-        ]
+        streams = [asyncio.create_task(text_of(client, model="m", input=text)) for text in TEXTS]
         await daemon.until_true(lambda: all(_work(daemon)))
         os.kill(pids[0], signal.SIGKILL)
         await daemon.until(lambda status: status["models"][0]["restarts"] == 1)
         found = daemon.model("m")
         assert (found["state"], found["pid"]) == ("ready", pids[1])
         texts = await asyncio.gather(*streams)
-    assert texts == [f"{number} {LONG}" for number in range(4)]
+    assert texts == TEXTS
     assert serving(daemon.status()) == [pids[1]]  # all were done before it came back
 
 
@@ -52,16 +50,13 @@ async def test_a_reload_replaces_them_one_by_one(daemon: RunningDaemon) -> None:
     """The second when the first is settled; no stream loses a token."""
     before = await serve(daemon, 2)
     async with daemon.http() as client:
-        streams = [
-            asyncio.create_task(text_of(client, model="m", input=f"{number} {LONG}"))
-            for number in range(4)
-        ]
+        streams = [asyncio.create_task(text_of(client, model="m", input=text)) for text in TEXTS]
         daemon.write(model(2, source="fake:load=0.2,token_delay=0.02"))
         await daemon.ask("Reload", wait=True)
         after = serving(daemon.status())
         assert len(after) == 2
         assert not set(before) & set(after)
-        assert await asyncio.gather(*streams) == [f"{number} {LONG}" for number in range(4)]
+        assert await asyncio.gather(*streams) == TEXTS
     replaced = [line for line in daemon.log().splitlines() if "has replaced" in line]
     assert len(replaced) == 2
     assert daemon.model("m")["restarts"] == 0
