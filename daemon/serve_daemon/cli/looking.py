@@ -1,0 +1,76 @@
+"""The commands of servectl that look at a daemon: its state, its log, its events."""
+
+import contextlib
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import click
+
+from serve_daemon.cli import lines, status
+from serve_daemon.cli.arguments import any_model_argument, json_option, show
+from serve_daemon.cli.connection import call, connected
+from serve_daemon.wire.lines import record_line
+
+follow_option = click.option("-f", "--follow", is_flag=True, help="Go on with what is new.")
+
+
+@click.command("status")
+@any_model_argument
+@json_option
+def show_status(model: str | None, *, as_json: bool) -> None:
+    """Show the daemon, its gateway and its models, or one MODEL at length."""
+    document = call("Status", **({"model": model} if model else {}))
+    if as_json:
+        click.echo(json.dumps(document, indent=2))
+    elif model:
+        show(status.detail(document["models"][0], time.time()))
+    else:
+        show(status.overview(document, time.time()))
+
+
+@click.command()
+@any_model_argument
+@follow_option
+@click.option(
+    "-n",
+    "--lines",
+    "count",
+    default=50,
+    show_default=True,
+    type=click.IntRange(min=0),
+    help="How many of the past records.",
+)
+@json_option
+def logs(model: str | None, *, follow: bool, count: int, as_json: bool) -> None:
+    """Show the last log records, of all or of MODEL."""
+    of_model = {"model": model} if model else {}
+    with _stream("Logs", "record", lines=count, follow=follow, **of_model) as records:
+        show(map(json.dumps if as_json else record_line, records))
+
+
+@click.command()
+@follow_option
+@click.option(
+    "--since",
+    metavar="NUMBER",
+    type=click.IntRange(min=0),
+    help="Begin with the event of this number. Default: the first that is kept, with -f the next.",
+)
+@json_option
+def events(*, follow: bool, since: int | None, as_json: bool) -> None:
+    """Show what has happened to the daemon and its models."""
+    first = since if since is not None else int(not follow)
+    with _stream("Events", "event", since=first, follow=follow) as happened:
+        show(map(json.dumps if as_json else lines.event_line, happened))
+
+
+@contextlib.contextmanager
+def _stream(method: str, item: str, **parameters: Any) -> Iterator[Iterator[dict[str, Any]]]:
+    """What a streaming method gives, one item of a reply after the other."""
+    with connected() as client:
+        yield (reply[item] for reply in client.stream(method, **parameters))
+
+
+COMMANDS = (show_status, logs, events)
