@@ -13,6 +13,7 @@ import structlog
 from serve_daemon.engine import engines, loader, quantization
 from serve_daemon.engine.death import die_with_parent
 from serve_daemon.engine.errors import classify
+from serve_daemon.engine.peak import peak_bytes
 from serve_daemon.engine.protocol import Engine
 from serve_daemon.engine.server import Server
 from serve_daemon.wire import logs, transport
@@ -59,6 +60,7 @@ class Program:
         self._engine: Engine | None = None
         self._server: Server | None = None
         self._threads = 1
+        self._device = "cpu"
 
     def run(self) -> int:
         """Serve until told to leave; does not return but by an exception."""
@@ -116,6 +118,7 @@ class Program:
                 generated_tokens=stats.generated_tokens,
                 stalled_seconds=stats.stalled_seconds,
                 idle_seconds=self._server.idle_seconds,
+                peak_bytes=peak_bytes(self._device),
             )
         )
 
@@ -158,6 +161,7 @@ class Program:
             attn_implementation=facts.attn_implementation,
             weights_bytes=facts.weights_bytes,
             kv_cache_bytes=facts.kv_cache_bytes,
+            peak_bytes=peak_bytes(facts.device),
         )
         _keep_probe(cache)
         self._call(self._become_ready, engine, server, ready)
@@ -172,7 +176,7 @@ class Program:
 
     def _become_ready(self, engine: Engine, server: Server, ready: EngineReady) -> None:
         engine.use_threads(self._threads)
-        self._engine, self._server = engine, server
+        self._engine, self._server, self._device = engine, server, ready.device
         server.note_end()
         self._accepting = self._loop.create_task(
             transport.listen(server.connection, self._listening)

@@ -145,6 +145,7 @@ class EngineReady(Message, frozen=True):
     attn_implementation: str
     weights_bytes: int
     kv_cache_bytes: int
+    peak_bytes: int = 0  # the most memory that it had so far, on the device it computes on
 
 
 class EngineHeartbeat(Message, frozen=True):
@@ -156,6 +157,7 @@ class EngineHeartbeat(Message, frozen=True):
     generated_tokens: int  # since the start
     stalled_seconds: float  # since the last step ended, while there is work; else 0
     idle_seconds: float = 0.0  # since the last sequence ended, or it was ready; 0 while it works
+    peak_bytes: int = 0  # as in EngineReady
 
 
 class Reason(StrEnum):
