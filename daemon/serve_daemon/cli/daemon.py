@@ -88,7 +88,8 @@ def _run(options: "Options") -> int:
     from serve_daemon.config.directories import ForeignDirectory
     from serve_daemon.config.problems import ConfigError
     from serve_daemon.control.server import SocketTaken
-    from serve_daemon.supervisor.daemon import AlreadyRunning, Daemon
+    from serve_daemon.supervisor.claim import AlreadyRunning
+    from serve_daemon.supervisor.daemon import Daemon
     from serve_daemon.supervisor.logs import Log
     from serve_daemon.supervisor.notify import Notifier
     from serve_daemon.supervisor.sockets import ListeningSockets, take_inherited

@@ -2,24 +2,21 @@
 
 import asyncio
 import contextlib
-import fcntl
 import math
 import os
 import signal
 import time
-from collections.abc import Coroutine
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
-import structlog
 from msgspec import Struct
 
 import serve_daemon
-from serve_daemon.config.directories import prepare
 from serve_daemon.config.load import Loaded, Sources, load
 from serve_daemon.config.problems import ConfigError
 from serve_daemon.control.server import ControlServer, bind
 from serve_daemon.supervisor.announce import Announcer
+from serve_daemon.supervisor.claim import claim
 from serve_daemon.supervisor.events import Events
 from serve_daemon.supervisor.group import Group
 from serve_daemon.supervisor.history import History
@@ -33,17 +30,12 @@ from serve_daemon.supervisor.reload import Reloader
 from serve_daemon.supervisor.sockets import ListeningSockets
 from serve_daemon.supervisor.states import State
 from serve_daemon.supervisor.status import own_memory
+from serve_daemon.supervisor.tasks import Tasks
 from serve_daemon.supervisor.watch import changes
 
 TICK_SECONDS = 1.0
 # What systemd is asked for while a reload, or a stop, takes its time.
 EXTENSION_SECONDS = 30.0
-
-logger = structlog.get_logger()
-
-
-class AlreadyRunning(Exception):  # noqa: N818 - it names what was found
-    """Another daemon uses the runtime directory."""
 
 
 class Options(Struct, frozen=True):
@@ -65,8 +57,7 @@ class Daemon:
         self._exit_status = 0
         self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
         self._leave = asyncio.Event()
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._lock: IO[str] | None = None
+        self._tasks = Tasks(self._fail)
 
     async def run(self) -> int:
         """Serve until told to leave. Returns the exit status.
@@ -84,7 +75,7 @@ class Daemon:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             loop.add_signal_handler(number, self._signals.put_nowait, number)
-        self._make_directories()
+        self._lock = claim(self._options.directories)
         loaded = load(self._options.sources)
         self._log.set_level(loaded.config.log.level)
         self._log.set_format(loaded.config.log.format)
@@ -109,20 +100,7 @@ class Daemon:
         generations = [self._manager.add(name, each) for name, each in loaded.models.items()]
         units = [each.unit for each in self._manager.models.values()]
         begun = list(zip(units, generations, strict=True))
-        self._spawn(self._remember_start(loaded, begun))
-
-    def _make_directories(self) -> None:
-        directories = self._options.directories
-        for each in (directories.runtime, directories.runtime / "engines", directories.cache):
-            prepare(each)
-        self._lock = (directories.runtime / "lock").open("w")
-        try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            raise AlreadyRunning(
-                f"another serve-daemon runs with {directories.runtime};"
-                " stop it, or give this one another RUNTIME_DIRECTORY"
-            ) from None
+        self._tasks.begin(self._remember_start(loaded, begun))
 
     async def _open_control(self, path: Path) -> None:
         self._control_path = path
@@ -141,21 +119,12 @@ class Daemon:
 
     async def _serve(self) -> None:
         for work in (self._heed_signals(), self._tick(), self._announce(), self._watch()):
-            self._spawn(work)
+            self._tasks.begin(work)
         await self._leave.wait()
 
-    def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        task = asyncio.create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._on_task_done)
-
-    def _on_task_done(self, task: asyncio.Task[None]) -> None:
-        """A bug in one of them must not leave a daemon that only looks alive."""
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            logger.error("a task of the daemon failed", exc_info=error)
-            self._exit_status = 1
-            self._leave.set()
+    def _fail(self) -> None:
+        self._exit_status = 1
+        self._leave.set()
 
     async def _heed_signals(self) -> None:
         while True:
@@ -226,9 +195,7 @@ class Daemon:
         for model in self._manager.models.values():
             model.unit.stop("the daemon stops")
         await self._manager.all_stopped()
-        for task in list(self._tasks):
-            task.cancel()
-        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._tasks.cancel()
         await self._control.close()
         self._control_path.unlink(missing_ok=True)
         self._ledger.daemon("the daemon has stopped")

@@ -10,9 +10,10 @@ from typing import Any
 
 from serve_daemon.supervisor.changes import Changes
 from serve_daemon.supervisor.instance import Instance
-from serve_daemon.supervisor.members import RESTING, combined, together
+from serve_daemon.supervisor.members import RESTING, together
 from serve_daemon.supervisor.ports import Ports, Supervised, UnitSettings
 from serve_daemon.supervisor.states import State
+from serve_daemon.supervisor.turns import Turns
 from serve_daemon.supervisor.unit import Unit
 
 
@@ -33,8 +34,7 @@ class Group:
         self._of_units = Ports(ports.program, self, ports.clock)
         self.units = [self._new_unit(each) for each in self.spec]
         self._surplus: set[Unit] = set()  # they leave, and are none of the model any more
-        self._begun = {each: each.generation for each in self.units}
-        self._waiting: list[Unit] = []  # for their turn to be replaced
+        self._turns = Turns(self.units)
         self._is_forced = self._is_advancing = False
         self._reason = ""  # why they are replaced
         self._failed: dict[int, str] = {}
@@ -46,8 +46,8 @@ class Group:
     def start(self, reason: str, *, wake: bool = True) -> int:
         """As a unit's `start`, of all that don't wait for their turn."""
         wanted = self.generation
-        for each in [each for each in self.units if each not in self._waiting]:
-            self._begun[each] = each.start(reason, wake=wake)
+        for each in [each for each in self.units if each not in self._turns.waiting]:
+            self._turns.begin(each, each.start(reason, wake=wake))
         return wanted
 
     def wake(self, reason: str) -> None:
@@ -122,10 +122,7 @@ class Group:
     @property
     def is_current(self) -> bool:
         """Whether all of it serves what it should run."""
-        return not self._waiting and all(
-            each.serving is not None and each.serving.generation == begun
-            for each, begun in self._begun.items()
-        )
+        return self._turns.is_over
 
     @property
     def last_lines(self) -> list[str]:
@@ -151,8 +148,7 @@ class Group:
             return self._failed[generation]
         if self.state not in RESTING and generation != self.generation:
             return "superseded by a later change"
-        undecided = [None for _ in self._waiting]
-        return combined([*undecided, *(unit.outcome(at) for unit, at in self._begun.items())])
+        return self._turns.outcome()
 
     async def settled(self, generation: int) -> str:
         """Wait for the outcome of a generation."""
@@ -188,14 +184,7 @@ class Group:
         self.spec, self._reason, self._is_forced = spec, reason, force
         self.generation = next(self._generations)
         self.units += [self._new_unit(each) for each in spec[len(self.units) :]]
-        kept = list(zip(self.units, spec, strict=False))
-        self._waiting = [
-            unit
-            for unit, wanted in kept
-            if force or unit.spec != wanted or unit.state in (State.STOPPED, State.FAILED)
-        ]
-        self._waiting.sort(key=lambda each: each.coming is None)  # who moves, first
-        self._begun = {unit: unit.generation for unit, _ in kept if unit not in self._waiting}
+        self._turns.plan(list(zip(self.units, spec, strict=False)), force=force)
 
     def _judge(self) -> None:
         """Go back to what last worked for all where it doesn't for one of them."""
@@ -207,34 +196,25 @@ class Group:
         if failure and self._proven is not None and self._proven != self.spec:
             self._failed = {self.generation: failure}
             self._want(self._proven, f"back to what worked: {failure}")
-            if self._waiting:
+            if self._turns.waiting:
                 self._ports.journal.noted(self, self._reason)
 
     def _advance(self) -> None:
         if self._is_advancing:  # a unit tells of what it is made to do here
             return
         self._is_advancing = True
-        while (unit := self._next()) is not None:
+        while (unit := self._turns.next()) is not None:
             self._begin(unit)
             self._judge()
         self._is_advancing = False
-        if not self._waiting and self.outcome(self.generation) is not None:
+        if not self._turns.waiting and self.outcome(self.generation) is not None:
             self._dismiss_surplus()
         self._surplus = {each for each in self._surplus if each.instances()}
-
-    def _next(self) -> Unit | None:
-        """Whose turn it is: at once where it has nothing to lose, else after all the others."""
-        idle = [each for each in self._waiting if each.serving is None]
-        if idle:
-            return idle[0]
-        is_settled = all(each.outcome(begun) == "" for each, begun in self._begun.items())
-        return self._waiting[0] if self._waiting and is_settled else None
 
     def _begin(self, unit: Unit) -> None:
         state, spec = self.state, self.spec[self.units.index(unit)]
         begun = unit.replace(spec, self._reason, force=self._is_forced)
-        self._waiting.remove(unit)
-        self._begun[unit] = begun
+        self._turns.begin(unit, begun)
         if state is State.ASLEEP and unit.state is State.STOPPED:
             unit.sleep(self._reason)
         elif state in (State.STARTING, State.READY, State.BACKOFF):

@@ -1,11 +1,11 @@
 """The owner of all state: the gateway, every model, and what is done to them."""
 
-import os
 import time
 
 from serve_daemon.config.load import Loaded
 from serve_daemon.config.tuning import Model
 from serve_daemon.supervisor.changes import Changes
+from serve_daemon.supervisor.cores import Cores
 from serve_daemon.supervisor.group import Group
 from serve_daemon.supervisor.idleness import activity, may_sleep
 from serve_daemon.supervisor.instance import Clock, Instance, Phase
@@ -23,7 +23,7 @@ from serve_daemon.supervisor.settings import (
 )
 from serve_daemon.supervisor.sockets import ListeningSockets
 from serve_daemon.supervisor.states import State
-from serve_daemon.wire.messages import SetLogLevel, UseThreads
+from serve_daemon.wire.messages import SetLogLevel
 from serve_daemon.wire.routing import RoutesApplied, Wake
 
 
@@ -41,6 +41,7 @@ class Manager:
         self.config = loaded.config
         self.models: dict[str, ModelUnit] = {}
         self.changes = Changes()
+        self._cores = Cores(self.models)
         self._proven_server = loaded.config.server  # what the serving gateway was started with
         self._sockets = sockets
         self._removed: set[Group] = set()
@@ -50,7 +51,7 @@ class Manager:
         self._engines = EngineProgram(
             ledger.log,
             directories,
-            threads=self._threads_for,
+            threads=self._cores.threads_for,
             withdraw=self.routing.withdraw,
             ended=self.routing.tell_end,
         )
@@ -87,7 +88,7 @@ class Manager:
         elif unit.name in self.models:
             self._follow(self.models[unit.name])
             self.routing.publish()
-            self._share_threads()
+            self._cores.share()
         self._removed = {each for each in self._removed if each.instances()}
         self.changes.notify()
 
@@ -141,7 +142,7 @@ class Manager:
         self._removed.add(unit)
         unit.stop("it is no longer in the configuration")
         self.routing.publish()
-        self._share_threads()
+        self._cores.share()
         return unit
 
     def reconfigure(self, name: str, settings: Model, reason: str) -> int:
@@ -153,7 +154,7 @@ class Manager:
         model.unit.start(reason, wake=False)
         self._follow(model)
         self.routing.publish()
-        self._share_threads()
+        self._cores.share()
         return generation
 
     def restart(self, name: str, reason: str) -> int:
@@ -227,24 +228,3 @@ class Manager:
 
     def _gateways(self) -> list[Instance]:
         return self.gateway.instances()
-
-    # ------------------------------------------------------------ the cores
-
-    def _share_threads(self) -> None:
-        for name, model in self.models.items():
-            threads = self._threads_for(name)
-            if threads != model.threads:
-                model.threads = threads
-                for each in model.unit.instances():
-                    each.process.send(UseThreads(threads))
-
-    def _threads_for(self, name: str) -> int:
-        """What the file says, else an equal share of the cores that this daemon may use."""
-        running = [
-            unit
-            for model in self.models.values()
-            for unit in model.unit.units
-            if unit.state not in (State.STOPPED, State.ASLEEP, State.FAILED)
-        ]
-        share = len(os.sched_getaffinity(0)) // max(len(running), 1)
-        return self.models[name].settings.threads or max(share, 1)

@@ -4,50 +4,21 @@ A change is begun in one piece, without waiting: the units hold what is wanted, 
 themselves. So a later edit may come while an earlier one is under way, and the last one wins.
 """
 
-import asyncio
 import itertools
-from collections.abc import Callable
 from typing import Any
 
-from msgspec import Struct, structs
+from msgspec import structs
 
 from serve_daemon.config.effective import effective
 from serve_daemon.config.files import digests
 from serve_daemon.config.load import Loaded, Sources, load
 from serve_daemon.config.plan import Action, Change, plan
 from serve_daemon.config.problems import ConfigError
-from serve_daemon.supervisor.group import Group
 from serve_daemon.supervisor.history import Entry, History
 from serve_daemon.supervisor.ledger import Ledger
 from serve_daemon.supervisor.manager import Manager
 from serve_daemon.supervisor.sockets import ListeningSockets
-
-
-class Step(Struct, frozen=True):
-    """A `Change` of the control interface: planned, and later with what became of it."""
-
-    subject: str
-    action: str
-    keys: list[str]
-    outcome: str = ""  # done | failed
-    reason: str = ""
-
-
-class Begun(Struct, frozen=True):
-    """A change that is under way, and how to know its end."""
-
-    change: Change
-    unit: Group | None = None
-    generation: int = 0
-
-
-class Kept(Struct, frozen=True):
-    """What the history says of a configuration, once it has come into force."""
-
-    number: int  # of the reload, counted from 1; 0 for what the daemon started with
-    trigger: str
-    changes: list[str]
-    files: dict[str, str]  # text by path
+from serve_daemon.supervisor.under_way import Begun, Kept, Reload, Step, planned
 
 
 class Reloader:
@@ -82,9 +53,9 @@ class Reloader:
         Raises `ConfigError`.
         """
         loaded = load(structs.replace(self._sources, text=text))
-        return [_step(each) for each in plan(self._running(), loaded).changes()]
+        return [planned(each) for each in plan(self._running(), loaded).changes()]
 
-    def begin(self, trigger: str) -> "Reload":
+    def begin(self, trigger: str) -> Reload:
         """Start to carry out what has changed.
 
         Raises `ConfigError`, having changed nothing, where the configuration can't be used.
@@ -118,7 +89,7 @@ class Reloader:
         problems = [each.render() for each in error.problems]
         self._ledger.refused(f"reload ({trigger}) refused, nothing has changed", problems)
 
-    def _carry_out(self, loaded: Loaded, trigger: str) -> "Reload":
+    def _carry_out(self, loaded: Loaded, trigger: str) -> Reload:
         self.files = loaded.files
         changes = plan(self._running(), loaded).changes()
         moving = [_words(each) for each in changes if each.action is not Action.KEEP]
@@ -193,7 +164,7 @@ class Reloader:
                 return Begun(change, unit, each.generation)
         return Begun(change)
 
-    def _end(self, reload: "Reload") -> None:
+    def _end(self, reload: Reload) -> None:
         failed = [each for each in reload.changes if each.outcome == "failed"]
         self.last_outcome = "failed" if failed else "applied"
         words = [f"{each.subject}: {each.reason}" for each in failed]
@@ -203,45 +174,6 @@ class Reloader:
             self._keep(reload.kept)
         self._under_way.discard(reload)
         self._manager.changes.notify()
-
-
-class Reload:
-    """One change of the configuration, begun. It comes to its end whether anybody waits or not."""
-
-    def __init__(self, begun: list[Begun], kept: Kept, on_end: Callable[["Reload"], None]) -> None:
-        self.begun = begun
-        self.kept = kept
-        self._on_end = on_end
-        self.changes = [_step(each.change) for each in begun]
-        self._ending = asyncio.get_running_loop().create_task(self._end())
-
-    async def finished(self) -> list[Step]:
-        """Wait until everything has come to its end, good or bad."""
-        await asyncio.shield(self._ending)
-        return self.changes
-
-    async def _end(self) -> None:
-        self.changes = [await self._finish(each) for each in self.begun]
-        self._on_end(self)
-
-    async def _finish(self, begun: Begun) -> Step:
-        planned = _step(begun.change)
-        failure = ""
-        match begun.unit, begun.change.action:
-            case None, Action.RESTART:
-                reason = "takes effect when the daemon is restarted"
-                return structs.replace(planned, outcome="done", reason=reason)
-            case None, _:
-                pass
-            case unit, Action.STOP:
-                await unit.stopped()
-            case unit, _:
-                failure = await unit.settled(begun.generation)
-        return structs.replace(planned, outcome="failed" if failure else "done", reason=failure)
-
-
-def _step(change: Change) -> Step:
-    return Step(change.subject, str(change.action), list(change.keys))
 
 
 def _words(change: Change) -> str:

@@ -20,12 +20,12 @@ from serve_daemon.supervisor.outcomes import outcome
 from serve_daemon.supervisor.ports import Ports, UnitSettings
 from serve_daemon.supervisor.restarts import Crashes, Retry
 from serve_daemon.supervisor.states import Event, State, step
+from serve_daemon.supervisor.wanted import Wanted
 
 
 class Unit:
     def __init__(self, name: str, spec: Any, settings: UnitSettings, ports: Ports) -> None:
         self.name = name
-        self.spec = spec
         self.settings = settings
         self.state = State.STOPPED
         self.reason = ""
@@ -37,10 +37,7 @@ class Unit:
         self.last_lines: list[str] = []
         self.retry = Retry(ports.clock, self._on_retry)
         self.changes = Changes()
-        self.generation = 1
-        self._newest_generation = 1
-        self._failed: dict[int, str] = {}
-        self._proven: tuple[int, Any] | None = None
+        self._wanted = Wanted(spec)
         self._program = ports.program
         self._journal = ports.journal
         self._clock = ports.clock
@@ -81,7 +78,7 @@ class Unit:
         if self.state in (State.STOPPED, State.DRAINING, State.STOPPING):
             return
         self.retry.cancel()
-        self._proven = None
+        self._wanted.forget()
         self._move(Event.DRAIN, reason)
         if self.coming is not None:
             self._abandon(self.coming)
@@ -106,12 +103,7 @@ class Unit:
         if spec == self.spec and not force:
             return self.generation
         self.crashes.forget()
-        self.spec = spec
-        if self.serving is not None and self.serving.spec == spec and not force:
-            self.generation = self.serving.generation
-        else:
-            self._newest_generation += 1
-            self.generation = self._newest_generation
+        self._wanted.change(spec, None if force else self.serving)
         wanted = self.generation  # what can't even be spawned is gone from here at once
         self._journal.noted(self, reason)
         if self.state is State.BACKOFF:
@@ -128,13 +120,21 @@ class Unit:
 
     # ------------------------------------------------------------ for those who look
 
+    @property
+    def spec(self) -> Any:
+        return self._wanted.spec
+
+    @property
+    def generation(self) -> int:
+        return self._wanted.generation
+
     def instances(self) -> list[Instance]:
         present = [each for each in (self.serving, self.coming) if each is not None]
         return present + sorted(self.leaving, key=lambda each: each.identity)
 
     def outcome(self, generation: int) -> str | None:
         """What became of a generation: "" it serves; else why not; None: not decided yet."""
-        return self._failed.get(generation) or outcome(self, generation)
+        return self._wanted.failure_of(generation) or outcome(self, generation)
 
     async def settled(self, generation: int) -> str:
         """Wait for the outcome of a generation."""
@@ -148,7 +148,7 @@ class Unit:
 
     def on_ready(self, instance: Instance) -> None:
         before, self.serving, self.coming = self.serving, instance, None
-        self._proven = (instance.generation, instance.spec)
+        self._wanted.prove(instance)
         if before is None:
             self._move(Event.READY, "")
         else:
@@ -181,11 +181,10 @@ class Unit:
     def _on_coming_lost(self, instance: Instance, ended: Exit) -> None:
         self.last_lines = list(instance.lines)
         reason = explain(ended).message
-        if self._proven is None or self._proven[0] == instance.generation:
+        if not self._wanted.can_go_back(instance.generation):
             self._crash(ended)
             return
-        self._failed = {instance.generation: reason}
-        self.generation, self.spec = self._proven
+        self._wanted.go_back(instance.generation, reason)
         if self.serving is not None:
             self._journal.noted(self, f"the replacement failed, the old one goes on: {reason}")
         else:
@@ -197,7 +196,7 @@ class Unit:
         self.crashes.add(now)
         delay = self.crashes.delay(self.settings.restarts, now)
         if explanation.is_permanent or delay is None:
-            self._proven = None
+            self._wanted.forget()
             self._move(Event.GIVE_UP, explanation.message)
             return
         self.retry.plan(delay)
