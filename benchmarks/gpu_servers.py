@@ -1,10 +1,11 @@
 """Servers with a model of random weights: how fast their streams decode, over HTTP."""
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
+
+import uvloop
 
 import figures
 import shapes
@@ -72,6 +73,6 @@ def _rate(target: Target, load: Load) -> float:
 
     rates = []
     for attempt in range(2):
-        replies = asyncio.run(closed_loop(target, streams(attempt), load.new_tokens))
+        replies = uvloop.run(closed_loop(target, streams(attempt), load.new_tokens))
         rates.append(figures.steady_rate(replies))
     return max(rates)

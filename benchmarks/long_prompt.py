@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from itertools import islice, pairwise
 from pathlib import Path
 
+import uvloop
+
 import sections
 from bench import machine
 from clients import Target, ask
@@ -106,7 +108,7 @@ def rows_of(contestant: Contestant, chosen: argparse.Namespace) -> list[str]:
             seconds_to_first_answer(process, port, contestant.model, chosen.give_up)
             target = Target(port, contestant.model, chosen.give_up, UNENDING)
             for number in range(chosen.rounds):
-                delays, prompt = asyncio.run(one_round(target, number, chosen))
+                delays, prompt = uvloop.run(one_round(target, number, chosen))
                 rows.append(row(contestant.name, number + 1, delays, prompt))
     except* ServerError as failures:
         rows.append(f"| {contestant.name} | {failures.exceptions[0]} | | | | | |")

@@ -1,6 +1,5 @@
 """One contestant's turn in a round: start it, ask it everything, weigh it, stop it."""
 
-import asyncio
 import subprocess
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -9,6 +8,7 @@ from typing import TypeVar
 
 import msgspec
 import psutil
+import uvloop
 
 import figures
 from clients import Target, ask, closed_loop, open_loop
@@ -99,7 +99,7 @@ def _take_over_http(contestant: Contestant, plan: Plan, turn: Turn) -> None:
             turn.measured[Figure("exec to the first answer, caches warm", "s")] = ready
             target = Target(port, contestant.model, plan.give_up_seconds)
             before = used_seconds(process.pid)
-            asyncio.run(_measure(target, contestant, plan, turn.measured))
+            uvloop.run(_measure(target, contestant, plan, turn.measured))
             share = others_share(before, used_seconds(process.pid))
             turn.measured[Figure("used by others meanwhile", "% of the cores", None)] = share * 100
             turn.measured |= _memory(process.pid)

@@ -130,14 +130,14 @@ class Completion:
         detokenizer = Detokenizer(prepared.text_model.tokenizer)
         stops = StopStrings(self._request.stop)
         async for tokens in generation.batches():
-            self._count(tokens)
-            self.cached_tokens = generation.cached_tokens
-            self._add_logprobs(generation, prepared.text_model)
-            text_tokens = _text_tokens(generation, tokens)
-            exempt = max(0, self._request.min_tokens - (self.completion_tokens - len(tokens)))
-            piece = detokenizer.feed(text_tokens[:exempt])
-            piece += stops.feed(detokenizer.feed(text_tokens[exempt:]))
-            if piece or not tokens:
+            if not tokens:
+                yield ""
+                continue
+            self._count(tokens, generation)
+            if self._request.logprobs:
+                self._add_logprobs(generation, prepared.text_model)
+            piece = self._text_of(_text_tokens(generation, tokens), detokenizer, stops)
+            if piece:
                 yield piece
             if stops.is_stopped:
                 generation.close()
@@ -149,15 +149,23 @@ class Completion:
         if rest:
             yield rest
 
+    def _text_of(self, tokens: list[int], detokenizer: Detokenizer, stops: StopStrings) -> str:
+        """What can be passed on now; no stop string is seen in the first `min_tokens`."""
+        exempt = self._request.min_tokens - (self.completion_tokens - len(tokens))
+        if exempt <= 0:
+            return stops.feed(detokenizer.feed(tokens))
+        return detokenizer.feed(tokens[:exempt]) + stops.feed(detokenizer.feed(tokens[exempt:]))
+
     def _add_logprobs(self, generation: Generation, text_model: TextModel) -> None:
         entries, generation.logprobs = generation.logprobs, []
         if generation.ends_with_stop_token:
             del entries[-1:]
         self._logprobs += [text_model.token_bytes.render(*entry) for entry in entries]
 
-    def _count(self, tokens: list[int]) -> None:
-        if tokens and not self.completion_tokens:
+    def _count(self, tokens: list[int], generation: Generation) -> None:
+        if not self.exchange.completion_tokens:
             self.exchange.note_first_token()
+            self.cached_tokens = generation.cached_tokens
         self.exchange.completion_tokens += len(tokens)
 
 

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from tokenizers import Tokenizer
 
+LONGEST_WINDOW = 6  # tokens; to shorten it costs as much as to decode it
 INCOMPLETE = "\N{REPLACEMENT CHARACTER}"  # what half a character is decoded to
 
 
@@ -16,7 +17,8 @@ class Detokenizer:
 
     def __init__(self, tokenizer: Tokenizer) -> None:
         self._tokenizer = tokenizer
-        # The tokens of the last piece, since spaces may depend on what is before, and those after.
+        # The tokens of the last piece at least, since spaces may depend on what is before, and
+        # those after it.
         self._window: list[int] = []
         self._old_tokens = 0  # of the window, whose text was returned
         self._old_characters = 0
@@ -40,7 +42,14 @@ class Detokenizer:
     def _advance(self, text: str) -> str:
         piece = text[self._old_characters :]
         if piece:  # tokens without a text, such as special ones, are no context for the next
-            del self._window[: self._old_tokens]
-            self._old_tokens = len(self._window)
-            self._old_characters = len(self._decode())
+            before = self._old_tokens
+            self._old_tokens, self._old_characters = len(self._window), len(text)
+            if self._old_tokens > LONGEST_WINDOW:
+                self._shorten(before)
         return piece
+
+    def _shorten(self, num_tokens: int) -> None:
+        """Forget the oldest tokens; the last piece's are context enough."""
+        del self._window[:num_tokens]
+        self._old_tokens = len(self._window)
+        self._old_characters = len(self._decode())

@@ -7,6 +7,7 @@ from typing import Any
 import structlog
 
 from serve_daemon.gateway.conditions import Conditions
+from serve_daemon.gateway.deadline import Deadline
 from serve_daemon.gateway.errors import ApiError
 from serve_daemon.gateway.exchange import Exchange
 from serve_daemon.gateway.limits import Disconnected, Receive, read_body
@@ -116,18 +117,18 @@ class Reply:
         self.on_stall: Callable[[], object] = _do_nothing
         self._send = send
         self._conditions = conditions
-        self._loop = asyncio.get_running_loop()
+        self._stall_limit = Deadline(self.stall)
 
     async def send(self, event: dict[str, Any]) -> None:
         if event["type"] == "http.response.start":
             self._mark(event)
         else:
             self.reader.sent_bytes += len(event.get("body", b""))
-        timer = self._loop.call_later(self._conditions.settings.stall_timeout, self.stall)
+        self._stall_limit.set(self._conditions.settings.stall_timeout)
         try:
             await self._send(event)
         finally:
-            timer.cancel()
+            self._stall_limit.lift()
 
     def _mark(self, event: dict[str, Any]) -> None:
         self.exchange.status = event["status"]
@@ -143,6 +144,7 @@ class Reply:
     def end(self) -> None:
         """Let go of the server's objects: a cycle of references would keep the connection open."""
         self.reader.on_stall = self.on_stall = _do_nothing
+        self._stall_limit.close()
 
     async def refuse(self, error: ApiError) -> None:
         """Answer without the inner application; the rest of the request is not read."""
