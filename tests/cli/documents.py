@@ -40,8 +40,20 @@ def model(name: str = "smollm2", **different: Any) -> Document:
         "memory": 537 * 1024 * 1024,
         "restarts": 0,
         "retry_in": None,
-        "last_log_lines": [],
+        "last_exit": None,
+        "log": [],
         "replicas": [replica()],
+    } | different
+
+
+def last_exit(**different: Any) -> Document:
+    return {
+        "id": "e1",
+        "time": NOW - 200,
+        "result": "crash",
+        "status": None,
+        "signal": "SIGSEGV",
+        "message": "killed by SIGSEGV",
     } | different
 
 
@@ -65,6 +77,7 @@ def status(*models: Document) -> Document:
             "requests": 345,
             "failures": 0,
             "restarts": 0,
+            "last_exit": None,
         },
         "models": list(models),
     }

@@ -21,7 +21,7 @@ def test_status_shows_everything(servectl: Servectl, daemon: FakeDaemon) -> None
     result = servectl("status")
     assert result.exit_code == 0
     assert "● smollm2" in result.output
-    assert daemon.calls == [("Status", {})]
+    assert daemon.calls == [("Status", {"lines": 0})]
 
 
 def test_status_of_a_model_shows_it_at_length(servectl: Servectl, daemon: FakeDaemon) -> None:
@@ -29,13 +29,21 @@ def test_status_of_a_model_shows_it_at_length(servectl: Servectl, daemon: FakeDa
     daemon.answers["Status"] = [status(model())]
     result = servectl("status", "default")
     assert "Aliases: default" in result.output
-    assert daemon.calls == [("Status", {"model": "default"})]
+    assert daemon.calls == [("Status", {"model": "default", "lines": 10})]
 
 
 def test_status_as_json_is_the_daemons_document(servectl: Servectl, daemon: FakeDaemon) -> None:
     """Scripts get all there is, `models` among it."""
     daemon.answers["Status"] = [status(model())]
-    assert json.loads(servectl("status", "--json").output) == status(model())
+    assert json.loads(servectl("status", "--json", "--lines", "3").output) == status(model())
+    assert daemon.calls == [("Status", {"lines": 3})]
+
+
+def test_more_log_records_than_are_kept_are_a_wrong_use(servectl: Servectl) -> None:
+    """Status 2, and the limit."""
+    result = servectl("status", "m", "-n", "201")
+    assert result.exit_code == 2
+    assert "0<=x<=200" in result.stderr
 
 
 @pytest.mark.parametrize(

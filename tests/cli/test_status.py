@@ -3,7 +3,7 @@
 import click
 import pytest
 
-from cli.documents import NOW, model, replica, status
+from cli.documents import NOW, Document, last_exit, model, replica, status
 from serve_daemon.cli.status import WIDTH, detail, overview, size, timespan
 
 OVERVIEW = """\
@@ -106,12 +106,36 @@ def test_one_model_is_shown_at_length() -> None:
     ]
 
 
-def test_a_failed_model_shows_why_and_the_last_log_lines() -> None:
+def test_a_failed_model_shows_why_and_its_last_log_records() -> None:
     """What a person needs to act is in one place."""
-    failed = model(state="failed", reason="exit status 1", last_log_lines=["first", "last"])
+    records = [{"event": "first", "model": "smollm2"}, {"event": "last", "level": "error", "n": 1}]
+    failed = model(state="failed", reason="exit status 1", log=records)
     shown = text(detail(failed, NOW))
     assert "Reason: exit status 1" in shown
-    assert shown.endswith("Last lines of its log:\n  first\n  last")
+    assert shown.endswith("\n\ninfo    first\nerror   last n=1")
+
+
+@pytest.mark.parametrize(
+    ("ended", "shown"),
+    [
+        (last_exit(), "e1 3min ago, crash: killed by SIGSEGV"),
+        (
+            last_exit(result="source", status=1, signal=None, message="no such file"),
+            "e1 3min ago, source (status 1): no such file",
+        ),
+        (
+            last_exit(result="out-of-memory", signal="SIGKILL", message="killed by the kernel"),
+            "e1 3min ago, out-of-memory (SIGKILL): killed by the kernel",
+        ),
+        (
+            last_exit(result="spawn", signal=None, message="can't be started"),
+            "e1 3min ago, spawn: can't be started",
+        ),
+    ],
+)
+def test_the_last_exit_is_shown_with_its_class(ended: Document, shown: str) -> None:
+    """And with its status or signal, where the message doesn't say it."""
+    assert f"Last exit: {shown}" in text(detail(model(last_exit=ended), NOW))
 
 
 @pytest.mark.parametrize(

@@ -23,8 +23,13 @@ class AcceleratorError(RuntimeError):
         (OutOfMemoryError("CUDA out of memory. Tried"), Reason.MEMORY, "CUDA out of memory"),
         (RuntimeError("DefaultCPUAllocator: can't allocate memory: you"), Reason.MEMORY, "lower"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), Reason.MEMORY, "lower"),
-        (AcceleratorError("an illegal access"), Reason.DEVICE, "an illegal access"),
-        (RuntimeError("CUDA error: device-side assert"), Reason.DEVICE, "device-side assert"),
+        (AcceleratorError("an illegal access"), Reason.INTERNAL, "an illegal access"),
+        (RuntimeError("CUDA error: device-side assert"), Reason.INTERNAL, "device-side assert"),
+        (AcceleratorError("CUDA error: uncorrectable ECC error"), Reason.DEVICE, "nvidia-smi"),
+        (AcceleratorError("CUDA error: misaligned address\nFor"), Reason.INTERNAL, "address"),
+        (RuntimeError("No CUDA GPUs are available"), Reason.DEVICE, "No CUDA GPUs"),
+        (AcceleratorError("CUDA error: unknown error"), Reason.DEVICE, "unknown error"),
+        (RuntimeError("no CUDA-capable device is detected"), Reason.DEVICE, "no CUDA-capable"),
         (ModuleNotFoundError("No module named 'gguf'", name="gguf"), Reason.CONFIG, "install gguf"),
         (ImportError("requires flash_attn"), Reason.CONFIG, "install what is missing"),
         (OSError(errno.ENOSPC, "No space left on device"), Reason.CONFIG, "make room"),
@@ -38,6 +43,7 @@ def test_classify(error: BaseException, reason: Reason, says: str) -> None:
     assert failure.reason is reason
     assert says in failure.message
     assert "\n" not in failure.message
+    assert "For" not in failure.message  # the general advice that torch gives with each
 
 
 def test_an_engine_error_keeps_its_reason() -> None:

@@ -1,49 +1,109 @@
-"""The words for the end of a process."""
+"""What the end of a process is taken for."""
 
 import signal
 
 import pytest
 
-from serve_daemon.supervisor.exits import Exit, Explanation, explain
+from serve_daemon.supervisor.exits import Exit, Explanation, Result, Verdict, explain, signal_name
 from serve_daemon.wire.messages import Failing, Reason
 
 SOURCE = Failing(Reason.SOURCE, "no such file")
-LOST = Failing(Reason.DEVICE, "cuda:0 is lost")
+HUNG = Verdict(Result.HANG, "no step finished")
 
 
 @pytest.mark.parametrize(
-    ("ended", "message", "is_permanent", "is_own_making"),
+    ("ended", "result", "message"),
     [
-        (Exit(0), "exited with status 0", False, False),
-        (Exit(3), "exited with status 3", False, True),
-        (Exit(-signal.SIGSEGV), "killed by SIGSEGV", False, True),
-        (Exit(-signal.SIGKILL), "killed by SIGKILL", False, False),
-        (Exit(-signal.SIGTERM), "killed by SIGTERM", False, False),
-        (Exit(-40), "killed by signal 40", False, False),
-        (Exit(1, SOURCE), "source: no such file", True, False),
-        (Exit(1, Failing(Reason.CONFIG, "no")), "config: no", True, False),
-        (Exit(1, LOST), "device: cuda:0 is lost", False, True),
-        (Exit(-9, LOST), "device: cuda:0 is lost", False, True),
-        (Exit(-9, verdict="hung"), "hung", False, True),
-        (Exit(-9, SOURCE, "hung"), "hung", False, True),
-        (Exit(-9, verdict="hung", was_made_to=True), "hung", False, False),
-        (Exit(3, was_made_to=True), "exited with status 3", False, False),
+        (Exit(0), Result.EXITED, "exited with status 0"),
+        (Exit(3), Result.EXIT_CODE, "exited with status 3"),
+        (Exit(-signal.SIGSEGV), Result.CRASH, "killed by SIGSEGV"),
+        (Exit(-signal.SIGABRT), Result.CRASH, "killed by SIGABRT"),
+        (Exit(-signal.SIGKILL), Result.SIGNAL, "killed by SIGKILL"),
+        (Exit(-signal.SIGTERM), Result.SIGNAL, "killed by SIGTERM"),
+        (Exit(-40), Result.SIGNAL, "killed by signal 40"),
+        (Exit(1, SOURCE), Result.SOURCE, "no such file"),
+        (Exit(-9, SOURCE, is_oom_kill=True), Result.SOURCE, "no such file"),
+        (Exit(-9, SOURCE, HUNG), Result.HANG, "no step finished"),
+        (Exit(-9, verdict=HUNG, is_oom_kill=True), Result.HANG, "no step finished"),
+        (Exit(None, verdict=Verdict(Result.SPAWN, "no python")), Result.SPAWN, "no python"),
+        (Exit(0, was_draining=True), Result.STOPPED, "exited with status 0"),
+        (Exit(3, was_draining=True), Result.EXIT_CODE, "exited with status 3"),
+        (Exit(-11, was_draining=True), Result.CRASH, "killed by SIGSEGV"),
+        (Exit(-11, was_terminated=True), Result.STOPPED, "killed by SIGSEGV"),
+        (Exit(-9, SOURCE, was_terminated=True), Result.STOPPED, "killed by SIGKILL"),
     ],
 )
-def test_the_surest_knowledge_comes_first(
-    ended: Exit,
-    message: str,
-    is_permanent: bool,
-    is_own_making: bool,
-) -> None:
-    """What the supervisor did, then what the process said, then how it ended."""
-    assert explain(ended) == Explanation(message, is_permanent, is_own_making)
+def test_the_surest_knowledge_comes_first(ended: Exit, result: Result, message: str) -> None:
+    """What the supervisor wanted or did, then what the process said, then how it ended."""
+    assert explain(ended) == Explanation(result, message)
+
+
+@pytest.mark.parametrize("reason", Reason)
+def test_the_last_words_of_a_process_are_a_class_of_their_own(reason: Reason) -> None:
+    """Which is said before them."""
+    explanation = explain(Exit(1, Failing(reason, "as told")))
+    assert explanation == Explanation(Result(reason), "as told")
+    assert explanation.reason == f"{reason}: as told"
 
 
 def test_the_kernels_kill_says_what_to_do() -> None:
     """A bare SIGKILL would leave people guessing."""
-    explanation = explain(Exit(-signal.SIGKILL, out_of_memory=True))
-    assert explanation.message.startswith("out-of-memory: ")
-    assert "lower max_requests or kv_cache_memory" in explanation.message
-    assert not explanation.is_permanent
-    assert explanation.is_own_making
+    explanation = explain(Exit(-signal.SIGKILL, is_oom_kill=True))
+    assert explanation.result is Result.MEMORY
+    assert explanation.reason.startswith("out-of-memory: killed by the kernel; lower max_requests")
+
+
+NEITHER, PERMANENT, OWN_MAKING = (False, False), (True, False), (False, True)
+
+
+@pytest.mark.parametrize(
+    ("result", "expected"),
+    [
+        (Result.CONFIG, PERMANENT),
+        (Result.SOURCE, PERMANENT),
+        (Result.MEMORY, OWN_MAKING),
+        (Result.DEVICE, NEITHER),  # no request takes a device from the bus
+        (Result.INTERNAL, OWN_MAKING),
+        (Result.CRASH, OWN_MAKING),
+        (Result.EXIT_CODE, OWN_MAKING),
+        (Result.HANG, OWN_MAKING),
+        (Result.SUSPENDED, NEITHER),
+        (Result.TIMEOUT, OWN_MAKING),
+        (Result.SPAWN, OWN_MAKING),
+        (Result.SIGNAL, NEITHER),
+        (Result.EXITED, NEITHER),
+        (Result.STOPPED, NEITHER),
+    ],
+)
+def test_a_class_says_who_must_act_and_who_may_be_to_blame(
+    result: Result, expected: tuple[bool, bool]
+) -> None:
+    """A permanent one is not tried again; one of its own making makes its requests suspects."""
+    explanation = Explanation(result, "")
+    assert (explanation.is_permanent, explanation.is_own_making) == expected
+
+
+@pytest.mark.parametrize(
+    ("result", "reason"),
+    [
+        (Result.HANG, "hang: why"),
+        (Result.SUSPENDED, "suspended: why"),
+        (Result.CRASH, "why"),
+        (Result.TIMEOUT, "why"),
+        (Result.STOPPED, "why"),
+    ],
+)
+def test_a_reason_has_its_class_where_the_message_does_not_say_it(
+    result: Result, reason: str
+) -> None:
+    """For people, in one line."""
+    assert Explanation(result, "why").reason == reason
+
+
+@pytest.mark.parametrize(
+    ("returncode", "name"),
+    [(None, None), (0, None), (3, None), (-9, "SIGKILL"), (-40, "signal 40")],
+)
+def test_a_signal_has_its_name(returncode: int | None, name: str | None) -> None:
+    """A status has none."""
+    assert signal_name(returncode) == name

@@ -4,13 +4,13 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from fakes.units import World
-from serve_daemon.supervisor import instance
-from serve_daemon.supervisor.exits import explain
-from serve_daemon.supervisor.instance import KEPT_LINES
+from serve_daemon.supervisor import instance, memory
+from serve_daemon.supervisor.exits import Result, explain
 from serve_daemon.supervisor.memory import count_oom_kills, resident_bytes
 from serve_daemon.wire.routing import RoutesApplied
 
@@ -47,16 +47,7 @@ def test_our_own_kill_is_not_the_kernels(monkeypatch: pytest.MonkeyPatch) -> Non
     world.unit.check()
     count += 1
     world.newest.on_exit(-signal.SIGKILL)
-    assert world.unit.reason.startswith("hung: ")
-
-
-def test_only_the_last_lines_are_kept() -> None:
-    """An engine that writes without end costs no memory."""
-    world = World()
-    engine = world.started()
-    for number in range(KEPT_LINES + 5):
-        engine.on_line(str(number))
-    assert (len(engine.lines), engine.lines[0], engine.lines[-1]) == (200, "5", "204")
+    assert world.unit.reason.startswith("hang: ")
 
 
 def test_any_message_is_a_sign_of_life() -> None:
@@ -79,9 +70,38 @@ def test_memory_is_what_the_kernel_says() -> None:
     assert resident_bytes(gone.pid) == 0
 
 
-def test_the_count_of_kills_is_read_from_the_kernel() -> None:
-    """It only ever grows."""
+@pytest.mark.parametrize(
+    ("line", "file"),
+    [
+        ("0::/system.slice/serve.service", "system.slice/serve.service/memory.events"),
+        ("4:memory:/serve", "memory/serve/memory.oom_control"),
+    ],
+)
+def test_kills_are_counted_in_our_own_control_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: str, file: str
+) -> None:
+    """Of either version; others' processes are none of our concern."""
+    (tmp_path / "self").write_text(f"9:name=systemd:/elsewhere\n{line}\n")
+    counter = tmp_path / file
+    counter.parent.mkdir(parents=True)
+    counter.write_text("oom 4\noom_kill 3\n")
+    monkeypatch.setattr(memory, "OWN_CONTROL_GROUP", tmp_path / "self")
+    monkeypatch.setattr(memory, "CONTROL_GROUPS", tmp_path)
+    assert count_oom_kills() == 3
+
+
+def test_kills_on_the_machine_are_counted_where_there_is_no_group(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Better a guess than none; a kernel that counts nothing has killed nothing."""
+    (tmp_path / "self").write_text("0::/gone\n")
+    monkeypatch.setattr(memory, "OWN_CONTROL_GROUP", tmp_path / "self")
     assert count_oom_kills() >= 0
+    monkeypatch.setattr(memory, "MACHINE", tmp_path / "vmstat")
+    (tmp_path / "vmstat").write_text("nr_free_pages 3\noom_kill 5\n")
+    assert count_oom_kills() == 5
+    (tmp_path / "vmstat").write_text("nr_free_pages 3\n")
+    assert count_oom_kills() == 0
 
 
 @pytest.mark.parametrize("is_stopped", [True, False])
@@ -97,6 +117,7 @@ def test_what_a_signal_stopped_is_not_its_own_making(
     engine.on_exit(-signal.SIGKILL)
     assert engine.ended is not None
     assert explain(engine.ended).is_own_making is not is_stopped
+    assert explain(engine.ended).result is (Result.SUSPENDED if is_stopped else Result.HANG)
     assert world.unit.reason.endswith(", stopped by a signal") is is_stopped
 
 
@@ -107,4 +128,4 @@ def test_an_engine_that_was_told_to_leave_may_crash_over_that() -> None:
     engine.terminate()
     engine.on_exit(-signal.SIGSEGV)
     assert engine.ended is not None
-    assert not explain(engine.ended).is_own_making
+    assert explain(engine.ended).result is Result.STOPPED

@@ -14,9 +14,9 @@ from serve_daemon.supervisor.liveness import Signs, hang, is_stopped
     [
         (0.0, 0.0, ""),
         (10.0, 10.0, ""),
-        (10.5, 0.0, "hung: no sign of life for 10 s"),
-        (0.0, 11.0, "hung: no step finished for 11 s"),
-        (12.0, 11.0, "hung: no sign of life for 12 s"),
+        (10.5, 0.0, "no sign of life for 10 s"),
+        (0.0, 11.0, "no step finished for 11 s"),
+        (12.0, 11.0, "no sign of life for 12 s"),
     ],
 )
 def test_hang(silent: float, stalled: float, verdict: str) -> None:

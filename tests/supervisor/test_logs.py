@@ -12,7 +12,13 @@ from pathlib import Path
 import pytest
 import structlog
 
-from serve_daemon.supervisor.logs import Log, journal_datagram, writer
+from serve_daemon.supervisor.logs import (
+    KEPT_MODELS,
+    KEPT_OF_A_MODEL,
+    Log,
+    journal_datagram,
+    writer,
+)
 
 BOUND = {"program": "engine", "model": "m"}
 
@@ -64,8 +70,7 @@ def test_an_unknown_level_changes_nothing(log: Log) -> None:
 def test_a_childs_record_is_re_emitted_as_it_is(log: Log) -> None:
     """With what the supervisor knows of the child, which the child can't gainsay."""
     line = {"event": "loaded", "level": "info", "timestamp": "T", "seconds": 2, "model": "x"}
-    shown = log.add_line(json.dumps(line), BOUND)
-    assert shown == "info: loaded seconds=2 model=x"
+    log.add_line(json.dumps(line), BOUND)
     assert log.records.last() == [line | BOUND]
 
 
@@ -81,7 +86,7 @@ def test_a_childs_record_is_re_emitted_as_it_is(log: Log) -> None:
 )
 def test_any_other_line_of_a_child_becomes_a_record(log: Log, line: str) -> None:
     """Raw stderr, for example of a C library."""
-    assert log.add_line(line, BOUND) == line
+    log.add_line(line, BOUND)
     (record,) = log.records.last()
     assert record["event"] == line
     assert (record["stream"], record["model"], record["level"]) == ("stderr", "m", "info")
@@ -91,6 +96,27 @@ def test_empty_lines_are_no_records(log: Log) -> None:
     """Nothing was said."""
     log.add_line("  ", BOUND)
     assert log.records.last() == []
+
+
+def test_a_model_keeps_its_own_last_records(log: Log) -> None:
+    """Whatever the level, and however much others write; an engine without end costs no memory."""
+    log.set_level("error")
+    for number in range(KEPT_OF_A_MODEL + 5):
+        log.add_line(json.dumps({"event": str(number), "level": "info"}), BOUND)
+    structlog.get_logger().info("of the daemon")
+    assert [each["event"] for each in log.tails.last("m", 2)] == ["203", "204"]
+    assert len(log.tails.last("m", 1000)) == KEPT_OF_A_MODEL
+    assert log.tails.last("m", 0) == log.tails.last("other", 9) == []
+
+
+def test_of_too_many_models_the_quietest_is_forgotten(log: Log) -> None:
+    """Models come and go with the file; what is kept of them must not only grow."""
+    for number in range(KEPT_MODELS):
+        log.add({"event": "x", "level": "info", "model": str(number)})
+    log.add({"event": "y", "level": "info", "model": "0"})
+    log.add({"event": "x", "level": "info", "model": "one more"})
+    assert log.tails.last("1", 9) == []
+    assert [each["event"] for each in log.tails.last("0", 9)] == ["x", "y"]
 
 
 def fields_of(datagram: bytes) -> dict[str, bytes]:

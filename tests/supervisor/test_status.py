@@ -82,17 +82,69 @@ async def test_a_model_in_each_of_its_states(
     assert (ready["state"], ready["pid"]) == ("ready", world.engines("m")[0].process.pid)
     assert (ready["device"], ready["max_context"]) == ("cpu", 64)
     assert ready["replicas"][0]["role"] == "serving"
-    world.engines("m")[0].listener.on_line("Traceback")
+    assert ready["last_exit"] is None
     world.engines("m")[0].listener.on_exit(3)
     backoff = await model(world)
     assert (backoff["state"], backoff["reason"]) == ("backoff", "exited with status 3")
     assert (backoff["retry_in"], backoff["restarts"]) == (0.5, 1)
-    assert backoff["last_log_lines"] == ["Traceback"]
     world.clock.advance(0.5)
     world.engines("m")[1].fail(Reason.SOURCE, "no such file")
     failed = await model(world)
     assert (failed["state"], failed["reason"]) == ("failed", "source: no such file")
     assert (failed["pid"], failed["retry_in"], failed["replicas"]) == (None, None, [])
+
+
+@pytest.mark.parametrize(
+    ("returncode", "expected"),
+    [
+        (
+            3,
+            {"result": "exit-code", "status": 3, "signal": None, "message": "exited with status 3"},
+        ),
+        (-11, {"result": "crash", "status": None, "signal": "SIGSEGV"}),
+        (-9, {"result": "signal", "status": None, "signal": "SIGKILL"}),
+    ],
+)
+async def test_the_last_exit_is_told(
+    managed: Make, monkeypatch: pytest.MonkeyPatch, returncode: int, expected: dict[str, Any]
+) -> None:
+    """Of engines and of gateways alike, with its class, and for as long as there is no other."""
+    world = managed(ONE)
+    world.started()
+    monkeypatch.setattr("time.time", lambda: 5000.0)
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", lambda: world.clock.time() + 7.0)
+    for each in (world.engines("m")[0], world.gateway):
+        each.listener.on_exit(returncode)
+        restarted = world.engines("m") if each.command.module.endswith("engine") else None
+        world.clock.advance(0.5)
+        (restarted[-1] if restarted else world.gateway).ready()
+    identity = world.engines("m")[0].instance.identity
+    (ended,) = [(await model(world))["last_exit"]]
+    assert ended.items() >= (expected | {"id": identity, "time": 4992.0}).items()
+    gateway = (await call(world, "Status"))["gateway"]["last_exit"]
+    assert gateway.items() >= expected.items()
+
+
+async def test_what_was_meant_to_end_is_no_crash(managed: Make) -> None:
+    """The class says so."""
+    world = managed(ONE)
+    world.started()
+    world.manager.models["m"].unit.stop("test")
+    world.gateway.apply_routes()
+    world.engines("m")[0].listener.on_exit(0)
+    assert (await model(world))["last_exit"]["result"] == "stopped"
+
+
+async def test_the_last_log_records_are_told_as_many_as_wanted(managed: Make) -> None:
+    """Of each model its own; none where nobody asked."""
+    world = managed(ONE)
+    world.start()
+    for number in range(5):
+        line = f'{{"event": "{number}", "level": "debug"}}'
+        world.engines("m")[0].listener.on_line(line)
+    (shown,) = (await call(world, "Status", lines=2))["models"]
+    assert [each["event"] for each in shown["log"]] == ["3", "4"]
+    assert (await model(world))["log"] == []
 
 
 async def test_a_model_is_asked_for_by_its_alias(managed: Make) -> None:

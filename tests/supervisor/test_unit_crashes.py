@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from fakes.units import RESTARTS, SETTINGS, World, heartbeat, signals_of
+from serve_daemon.supervisor.exits import Exit, LastExit
 from serve_daemon.supervisor.states import State
 from serve_daemon.wire.messages import Phase, Progress, Reason
 
@@ -78,14 +79,24 @@ def test_what_may_pass_is_tried_again(reason: Reason) -> None:
     assert world.state() is State.BACKOFF
 
 
-def test_the_last_lines_are_kept() -> None:
-    """They say more than an exit status."""
+def test_the_last_exit_is_remembered() -> None:
+    """A crash and an intended stop are told apart, and so is what never ran."""
     world = World()
+    assert world.unit.last_exit is None
+    world.started()
+    world.clock.advance(3.0)
+    world.newest.on_exit(-signal.SIGSEGV)
+    crash = LastExit("e1", 1003.0, Exit(-signal.SIGSEGV))
+    assert world.unit.last_exit == crash
+    world.clock.advance(1.0)
+    world.ready()
+    assert world.unit.last_exit == crash
+    world.unit.stop("enough")
+    world.newest.on_exit(0)
+    assert world.unit.last_exit == LastExit("e2", 1004.0, Exit(0, was_draining=True))
+    world.program.broken = {"A"}
     world.unit.start("start")
-    world.newest.on_line("Traceback")
-    world.newest.on_line("ValueError")
-    world.newest.on_exit(1)
-    assert world.unit.last_lines == ["Traceback", "ValueError"]
+    assert world.unit.last_exit.ended.returncode is None
 
 
 def test_a_start_that_takes_too_long_is_ended() -> None:
@@ -135,7 +146,7 @@ def test_a_silent_process_is_killed() -> None:
     assert signals_of(engine) == [signal.SIGKILL]
     engine.on_exit(-signal.SIGKILL)
     assert world.state() is State.BACKOFF
-    assert world.unit.reason == "hung: no sign of life for 21 s"
+    assert world.unit.reason == "hang: no sign of life for 21 s"
 
 
 def test_a_process_that_is_starting_must_show_life_too() -> None:
@@ -163,7 +174,7 @@ def test_a_stalled_process_is_killed() -> None:
     world.unit.check()
     assert signals_of(engine) == [signal.SIGKILL]
     engine.on_exit(-signal.SIGKILL)
-    assert world.unit.reason == "hung: no step finished for 21 s"
+    assert world.unit.reason == "hang: no step finished for 21 s"
 
 
 def test_a_process_that_drains_and_hangs_is_killed() -> None:

@@ -13,15 +13,27 @@ from serve_daemon.cli.arguments import any_model_argument, json_option, show
 from serve_daemon.cli.connection import call, connected
 from serve_daemon.wire.lines import record_line
 
+KEPT_LOG_RECORDS = 200  # by the daemon, of each model
+
 follow_option = click.option("-f", "--follow", is_flag=True, help="Go on with what is new.")
 
 
 @click.command("status")
 @any_model_argument
+@click.option(
+    "-n",
+    "--lines",
+    "count",
+    default=10,
+    show_default=True,
+    type=click.IntRange(min=0, max=KEPT_LOG_RECORDS),
+    help="How many of the last log records of MODEL; with --json, of each model.",
+)
 @json_option
-def show_status(model: str | None, *, as_json: bool) -> None:
+def show_status(model: str | None, *, count: int, as_json: bool) -> None:
     """Show the daemon, its gateway and its models, or one MODEL at length."""
-    document = call("Status", **({"model": model} if model else {}))
+    of_model = {"model": model} if model else {}
+    document = call("Status", lines=count if model or as_json else 0, **of_model)
     if as_json:
         click.echo(json.dumps(document, indent=2))
     elif model:

@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from serve_daemon.wire.lines import record_line
+
 WIDTH = 100
 MINUTE, HOUR, DAY = 60, 3600, 86400
 SIZE_STEP = 1024
@@ -54,14 +56,13 @@ def detail(model: Document, now: float) -> Iterator[str]:
     state = click.style(model["state"], fg=_colour(model["state"]), bold=True)
     ago = timespan(now - model["since"])
     yield f"{_dot(model['state'])} {model['name']} - {state} since {since} ({ago})"
-    facts = {name: value for name, value in _facts(model).items() if value}
+    facts = {name: value for name, value in _facts(model, now).items() if value}
     width = max(map(len, facts))
     for name, value in facts.items():
         yield f"  {name:>{width}}: {value}"
-    if model["last_log_lines"]:
+    if model["log"]:
         yield ""
-        yield "Last lines of its log:"
-        yield from (f"  {line}" for line in model["last_log_lines"])
+        yield from map(record_line, (_without_model(record) for record in model["log"]))
 
 
 def timespan(seconds: float) -> str:
@@ -145,7 +146,7 @@ def _remark_line(remark: str) -> str:
     return click.style(_clipped(f"    {remark}", WIDTH), dim=True)
 
 
-def _facts(model: Document) -> dict[str, str]:
+def _facts(model: Document, now: float) -> dict[str, str]:
     replicas = model["replicas"]
     running = sum(replica["running"] for replica in replicas)
     waiting = sum(replica["waiting"] for replica in replicas)
@@ -165,8 +166,24 @@ def _facts(model: Document) -> dict[str, str]:
         "Generated": f"{tokens} tokens in {steps} steps" if tokens else "",
         "Memory": size(model["memory"]) if model["memory"] else "",
         "Restarts": str(model["restarts"] or ""),
+        "Last exit": _last_exit(model["last_exit"], now),
         "Engines": "; ".join(map(_replica, replicas)),
     }
+
+
+def _last_exit(ended: Document | None, now: float) -> str:
+    """When and how a process ended, and what that is taken for."""
+    if ended is None:
+        return ""
+    how = ended["signal"] or f"status {ended['status']}"
+    is_said = how in ended["message"] or ended["signal"] == ended["status"]  # both None: never ran
+    result = ended["result"] if is_said else f"{ended['result']} ({how})"
+    return f"{ended['id']} {timespan(now - ended['time'])} ago, {result}: {ended['message']}"
+
+
+def _without_model(record: Document) -> Document:
+    """It stands above."""
+    return {key: value for key, value in record.items() if key != "model"}
 
 
 def _replica(replica: Document) -> str:

@@ -15,25 +15,40 @@ class EngineError(Exception):
 
 
 MEMORY_TYPES = frozenset({"MemoryError", "OutOfMemoryError"})
-DEVICE_TYPES = frozenset({"AcceleratorError"})
 MEMORY_PHRASES = ("can't allocate memory", "out of memory", "not enough memory")
-DEVICE_PHRASES = ("CUDA error", "CUDA driver", "No CUDA GPUs", "HIP error")
+# What the drivers say of a device that is gone or broken, whatever was computed. Of all the other
+# errors of a device (an illegal access, an assertion, a failed launch) that may be the cause.
+LOST_DEVICE_PHRASES = (
+    *("No CUDA GPUs", "No HIP GPUs", "no CUDA-capable device", "no ROCm-capable device"),
+    *("Found no NVIDIA driver", "CUDA driver", "driver shutting down"),
+    *("busy or unavailable", "invalid device ordinal", "system not yet initialized"),
+    *("uncorrectable ECC", "uncorrectable NVLink", "GPU is lost", "fallen off the bus"),
+    *("CUDA error: initialization error", "CUDA error: unknown error", "HIP error: unknown error"),
+)
 
 
 def classify(error: BaseException) -> EngineError:
     """`error` with a reason and one line of message; an `EngineError` is returned as it is."""
     if isinstance(error, EngineError):
         return error
-    reason, text = _reason(error), " ".join(str(error).split()) or "no message"
+    reason, text = _reason(error), _one_line(str(error))
     if isinstance(error, ImportError):
         return EngineError(reason, f"{text}; {_install_hint(error)}")
     if reason is Reason.MEMORY:
         return EngineError(
             reason, f"{text}; lower kv_cache_memory, max_requests or max_batch_tokens"
         )
+    if reason is Reason.DEVICE:
+        return EngineError(reason, f"{text}; look at nvidia-smi and the kernel's log")
     if _is_full_disk(error):
         return EngineError(reason, f"{text}; make room, or move the cache directory")
     return EngineError(reason, f"{type(error).__name__}: {text}")
+
+
+def _one_line(text: str) -> str:
+    if text.startswith(("CUDA error", "HIP error")):  # lines of general advice follow
+        text = text.partition("\n")[0]
+    return " ".join(text.split()) or "no message"
 
 
 def _reason(error: BaseException) -> Reason:
@@ -43,7 +58,7 @@ def _reason(error: BaseException) -> Reason:
         return Reason.MEMORY
     if isinstance(error, OSError) and error.errno == errno.ENOMEM:
         return Reason.MEMORY
-    if names & DEVICE_TYPES or _mentions(text, DEVICE_PHRASES):
+    if _mentions(text, LOST_DEVICE_PHRASES):
         return Reason.DEVICE
     if isinstance(error, ImportError) or _is_full_disk(error):
         return Reason.CONFIG

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from serve_daemon.supervisor.changes import Changes
+from serve_daemon.supervisor.exits import LastExit
 from serve_daemon.supervisor.instance import Instance
 from serve_daemon.supervisor.members import RESTING, together
 from serve_daemon.supervisor.ports import Ports, Supervised, UnitSettings
@@ -125,9 +126,9 @@ class Group:
         return self._turns.is_over
 
     @property
-    def last_lines(self) -> list[str]:
-        """Of the unit that crashed last."""
-        return max(self.units, key=lambda each: (bool(each.last_lines), each.since)).last_lines
+    def last_exit(self) -> LastExit | None:
+        exits = [each.last_exit for each in self.all_units() if each.last_exit is not None]
+        return max(exits, key=lambda each: each.at, default=None)
 
     @property
     def retry_at(self) -> float | None:

@@ -5,20 +5,18 @@ It decides nothing about what comes after it; its `Owner` does.
 
 import asyncio
 import signal
-from collections import deque
 from collections.abc import Callable
 from enum import StrEnum, auto
 from typing import Any, Protocol
 
 from msgspec import Struct
 
-from serve_daemon.supervisor.exits import Exit
+from serve_daemon.supervisor.exits import Exit, Result, Verdict
 from serve_daemon.supervisor.liveness import Signs, hang, is_stopped
 from serve_daemon.supervisor.memory import count_oom_kills
 from serve_daemon.wire.messages import EngineHeartbeat, EngineReady, Failing, Progress
 from serve_daemon.wire.routing import GatewayHeartbeat, GatewayReady
 
-KEPT_LINES = 200
 TERMINATE_SECONDS = 5.0  # between SIGTERM and SIGKILL
 
 
@@ -75,14 +73,13 @@ class Instance:
         self.ready: EngineReady | GatewayReady | None = None
         self.heartbeat: EngineHeartbeat | GatewayHeartbeat | None = None
         self.progress: Progress | None = None
-        self.lines: deque[str] = deque(maxlen=KEPT_LINES)
         self.started_at = clock.time()
         self._owner = owner
         self._clock = clock
         self._heard_at = clock.time()
         self._failing: Failing | None = None
-        self._verdict = ""
-        self._was_made_to = False
+        self._verdict: Verdict | None = None
+        self._was_terminated = False
         self._timer: asyncio.TimerHandle | None = None
         self._oom_kills = count_oom_kills()
 
@@ -108,18 +105,16 @@ class Instance:
             case _:
                 pass  # ready too late, while it leaves, or not for us: a sign of life all the same
 
-    def on_line(self, line: str) -> None:
-        self.lines.append(line)
-
     def on_exit(self, returncode: int) -> None:
+        was_draining = self.phase is Phase.DRAINING
         self._enter(Phase.GONE)
-        killed_by_kernel = (
-            returncode == -signal.SIGKILL
-            and not self._verdict
-            and count_oom_kills() > self._oom_kills
-        )
         self.ended = Exit(
-            returncode, self._failing, self._verdict, killed_by_kernel, self._was_made_to
+            returncode,
+            self._failing,
+            self._verdict,
+            is_oom_kill=returncode == -signal.SIGKILL and count_oom_kills() > self._oom_kills,
+            was_terminated=self._was_terminated,
+            was_draining=was_draining,
         )
         self._owner.on_exit(self, self.ended)
 
@@ -146,7 +141,7 @@ class Instance:
     def terminate(self) -> None:
         """Make it leave now; what it has is lost."""
         if self.phase not in (Phase.STOPPING, Phase.GONE):
-            self._was_made_to = True
+            self._was_terminated = True
             self._enter(Phase.STOPPING)
             self.process.signal(signal.SIGTERM)
             self._limit(TERMINATE_SECONDS, self.process.signal, signal.SIGKILL)
@@ -157,15 +152,17 @@ class Instance:
             return
         stalled = getattr(self.heartbeat, "stalled_seconds", 0.0)
         signs = Signs(self._clock.time() - self._heard_at, stalled)
-        if verdict := hang(signs, hang_seconds):
-            self._was_made_to = is_stopped(self.pid)
-            self._kill(f"{verdict}, stopped by a signal" if self._was_made_to else verdict)
+        if message := hang(signs, hang_seconds):
+            if is_stopped(self.pid):
+                self._kill(Result.SUSPENDED, f"{message}, stopped by a signal")
+            else:
+                self._kill(Result.HANG, message)
 
     def _time_out_start(self) -> None:
-        self._kill(f"not ready within {self._start_seconds:.0f} s")
+        self._kill(Result.TIMEOUT, f"not ready within {self._start_seconds:.0f} s")
 
-    def _kill(self, verdict: str) -> None:
-        self._verdict = verdict
+    def _kill(self, result: Result, message: str) -> None:
+        self._verdict = Verdict(result, message)
         self._enter(Phase.STOPPING)
         self.process.signal(signal.SIGKILL)
 

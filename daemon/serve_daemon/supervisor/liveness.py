@@ -15,9 +15,9 @@ class Signs(Struct, frozen=True):
 def hang(signs: Signs, hang_timeout_seconds: float) -> str:
     """Why the process counts as hung, or "" where it doesn't."""
     if signs.silent_seconds > hang_timeout_seconds:
-        return f"hung: no sign of life for {signs.silent_seconds:.0f} s"
+        return f"no sign of life for {signs.silent_seconds:.0f} s"
     if signs.stalled_seconds > hang_timeout_seconds:
-        return f"hung: no step finished for {signs.stalled_seconds:.0f} s"
+        return f"no step finished for {signs.stalled_seconds:.0f} s"
     return ""
 
 

@@ -9,6 +9,7 @@ import os
 import re
 import socket
 import sys
+from collections import OrderedDict, deque
 from collections.abc import Callable, Mapping, MutableMapping
 from typing import Any
 
@@ -20,6 +21,8 @@ from serve_daemon.wire.lines import record_line
 from serve_daemon.wire.logs import LEVELS
 
 KEPT_RECORDS = 2000
+KEPT_OF_A_MODEL = 200
+KEPT_MODELS = 256
 JOURNAL_SOCKET = "/run/systemd/journal/socket"
 _NOT_IN_A_FIELD_NAME = re.compile(r"[^A-Z0-9_]")
 PRIORITIES = {"debug": 7, "info": 6, "warning": 4, "error": 3, "critical": 2}
@@ -28,11 +31,33 @@ Record = MutableMapping[str, Any]
 Write = Callable[[Record], None]
 
 
+class Tails:
+    """The last records of each model, of whatever level, so that none drowns in another's.
+
+    Bounded: of too many models the one that wrote least recently is forgotten.
+    """
+
+    def __init__(self) -> None:
+        self._of: OrderedDict[str, deque[dict[str, Any]]] = OrderedDict()
+
+    def add(self, model: str, record: dict[str, Any]) -> None:
+        self._of.setdefault(model, deque(maxlen=KEPT_OF_A_MODEL)).append(record)
+        self._of.move_to_end(model)
+        if len(self._of) > KEPT_MODELS:
+            self._of.popitem(last=False)
+
+    def last(self, model: str, count: int) -> list[dict[str, Any]]:
+        """Up to `count` of them, oldest first."""
+        kept = list(self._of.get(model, ()))
+        return kept[max(len(kept) - count, 0) :]
+
+
 class Log:
     """Where every record of the daemon and of its children ends."""
 
     def __init__(self) -> None:
         self.records: Feed[dict[str, Any]] = Feed(KEPT_RECORDS)
+        self.tails = Tails()
         self.set_level("info")
         self.set_format("auto")
 
@@ -58,22 +83,19 @@ class Log:
 
     def add(self, record: Record) -> None:
         """Take a finished record: event, level, timestamp, and what is bound."""
+        if "model" in record:
+            self.tails.add(str(record["model"]), dict(record))
         if LEVELS.get(record["level"], logging.ERROR) >= self._least:
             self.records.add(dict(record))
             self._write(record)
 
-    def add_line(self, line: str, bound: Mapping[str, str]) -> str:
-        """Take a line that a child wrote to stderr, a record of its own or raw text.
-
-        Returns it as a person would read it.
-        """
+    def add_line(self, line: str, bound: Mapping[str, str]) -> None:
+        """Take a line that a child wrote to stderr, a record of its own or raw text."""
         record = _parse(line)
-        if record is None:
-            if line.strip():
-                structlog.get_logger().info(line, stream="stderr", **bound)
-            return line
-        self.add(record | dict(bound))
-        return _plain(record)
+        if record is not None:
+            self.add(record | dict(bound))
+        elif line.strip():
+            structlog.get_logger().info(line, stream="stderr", **bound)
 
     def _take(self, _logger: object, _method: str, record: Record) -> Record:
         self.add(record)
@@ -91,14 +113,6 @@ def _parse(line: str) -> dict[str, Any] | None:
         isinstance(record.get(key), str) for key in ("event", "level")
     )
     return record if is_ours else None
-
-
-def _plain(record: Mapping[str, Any]) -> str:
-    shown = {
-        key: value for key, value in record.items() if key not in ("event", "level", "timestamp")
-    }
-    rest = " ".join(f"{key}={value}" for key, value in shown.items())
-    return f"{record['level']}: {record['event']} {rest}".rstrip()
 
 
 def writer(log_format: str) -> Write:

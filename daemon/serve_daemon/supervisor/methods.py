@@ -56,11 +56,14 @@ class Methods:
     async def status(self, call: Call) -> Replies:
         name = call.parameters.get("model")
         models = [self._model(name)] if name else list(self.manager.models.values())
-        now = asyncio.get_running_loop().time()
+        now, count = asyncio.get_running_loop().time(), call.parameters.get("lines") or 0
         yield {
             "daemon": self.daemon_status(),
-            "gateway": gateway_status(self.manager),
-            "models": [model_status(each, now) for each in models],
+            "gateway": gateway_status(self.manager, now),
+            "models": [
+                model_status(each, self.log.tails.last(each.unit.name, count), now)
+                for each in models
+            ],
         }
 
     async def reload(self, call: Call) -> Replies:

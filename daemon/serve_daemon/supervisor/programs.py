@@ -165,7 +165,7 @@ class _Relay:
         self.instance.on_message(message)
 
     def on_line(self, line: str) -> None:
-        self.instance.on_line(self._log.add_line(line, self._bound))
+        self._log.add_line(line, self._bound)
 
     def on_exit(self, returncode: int) -> None:
         self.instance.on_exit(returncode)

@@ -59,7 +59,7 @@ class Routing:
         if instance.ended is not None:
             why = explain(instance.ended)
             for gateway in self._gateways():
-                ended = EngineEnded(instance.identity, why.is_own_making, why.message)
+                ended = EngineEnded(instance.identity, why.is_own_making, why.reason)
                 gateway.process.send(ended)
 
     def applied(self, gateway: Instance, version: int) -> None:

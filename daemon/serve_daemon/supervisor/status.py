@@ -4,6 +4,8 @@ import os
 import time
 from typing import Any
 
+from serve_daemon.supervisor.exits import explain, signal_name
+from serve_daemon.supervisor.group import Group
 from serve_daemon.supervisor.instance import Instance
 from serve_daemon.supervisor.manager import Manager
 from serve_daemon.supervisor.memory import resident_bytes
@@ -12,10 +14,8 @@ from serve_daemon.supervisor.unit import Unit
 from serve_daemon.wire.messages import EngineHeartbeat, EngineReady
 from serve_daemon.wire.routing import GatewayHeartbeat
 
-SHOWN_LINES = 20
 
-
-def model_status(model: ModelUnit, now: float) -> dict[str, Any]:
+def model_status(model: ModelUnit, records: list[dict[str, Any]], now: float) -> dict[str, Any]:
     """A `Model` of the interface; `now` is the event loop's time."""
     unit, settings, serving = model.unit, model.settings, model.unit.serving
     ready = serving.ready if serving and isinstance(serving.ready, EngineReady) else None
@@ -39,7 +39,8 @@ def model_status(model: ModelUnit, now: float) -> dict[str, Any]:
         "memory": sum(resident_bytes(each.pid) for each in unit.instances()),
         "restarts": unit.restarts,
         "retry_in": None if unit.retry_at is None else max(unit.retry_at - now, 0.0),
-        "last_log_lines": unit.last_lines[-SHOWN_LINES:],
+        "last_exit": _last_exit(unit, now),
+        "log": records,
         "replicas": [
             _replica(each, member, now)
             for member in unit.all_units()
@@ -68,7 +69,23 @@ def _replica(instance: Instance, unit: Unit, now: float) -> dict[str, Any]:
     }
 
 
-def gateway_status(manager: Manager) -> dict[str, Any]:
+def _last_exit(unit: Group, now: float) -> dict[str, Any] | None:
+    """An `Exit` of the interface."""
+    if unit.last_exit is None:
+        return None
+    ended = unit.last_exit.ended
+    why, name = explain(ended), signal_name(ended.returncode)
+    return {
+        "id": unit.last_exit.identity,
+        "time": _unix(unit.last_exit.at, now),
+        "result": why.result,
+        "status": None if name else ended.returncode,
+        "signal": name,
+        "message": why.message,
+    }
+
+
+def gateway_status(manager: Manager, now: float) -> dict[str, Any]:
     unit = manager.gateway
     beats = [
         each.heartbeat for each in unit.instances() if isinstance(each.heartbeat, GatewayHeartbeat)
@@ -82,6 +99,7 @@ def gateway_status(manager: Manager) -> dict[str, Any]:
         "requests": sum(each.requests for each in beats),
         "failures": sum(each.failures for each in beats),
         "restarts": unit.restarts,
+        "last_exit": _last_exit(unit, now),
     }
 
 

@@ -13,7 +13,7 @@ in between, and every history is a list of calls. The rules:
 from typing import Any
 
 from serve_daemon.supervisor.changes import Changes
-from serve_daemon.supervisor.exits import Exit, explain
+from serve_daemon.supervisor.exits import Exit, LastExit, Result, Verdict, explain
 from serve_daemon.supervisor.instance import Instance
 from serve_daemon.supervisor.leaving import Leaving
 from serve_daemon.supervisor.outcomes import outcome
@@ -34,7 +34,7 @@ class Unit:
         self.coming: Instance | None = None
         self.leaving = Leaving(ports.program)
         self.crashes = Crashes()
-        self.last_lines: list[str] = []
+        self.last_exit: LastExit | None = None
         self.retry = Retry(ports.clock, self._on_retry)
         self.changes = Changes()
         self._wanted = Wanted(spec)
@@ -157,6 +157,7 @@ class Unit:
         self.changes.notify()
 
     def on_exit(self, instance: Instance, ended: Exit) -> None:
+        self.last_exit = LastExit(instance.identity, self._clock.time(), ended)
         if instance in self.leaving:
             self.leaving.discard(instance)
             self._journal.noted(self, f"{instance.identity} has left")
@@ -164,23 +165,21 @@ class Unit:
             self._converge()
         elif instance is self.serving:
             self.serving = None
-            self._on_serving_lost(instance, ended)
+            self._on_serving_lost(ended)
         else:
             self.coming = None
             self._on_coming_lost(instance, ended)
         self.changes.notify()
 
-    def _on_serving_lost(self, instance: Instance, ended: Exit) -> None:
-        self.last_lines = list(instance.lines)
+    def _on_serving_lost(self, ended: Exit) -> None:
         if self.coming is None:
             self._crash(ended)
         else:
             self.crashes.add(self._clock.time())
-            self._move(Event.FALL_BACK, explain(ended).message)
+            self._move(Event.FALL_BACK, explain(ended).reason)
 
     def _on_coming_lost(self, instance: Instance, ended: Exit) -> None:
-        self.last_lines = list(instance.lines)
-        reason = explain(ended).message
+        reason = explain(ended).reason
         if not self._wanted.can_go_back(instance.generation):
             self._crash(ended)
             return
@@ -188,19 +187,20 @@ class Unit:
         if self.serving is not None:
             self._journal.noted(self, f"the replacement failed, the old one goes on: {reason}")
         else:
-            self._crash(Exit(ended.returncode, verdict=reason))
+            self._crash(ended, is_proven=True)
 
-    def _crash(self, ended: Exit) -> None:
+    def _crash(self, ended: Exit, *, is_proven: bool = False) -> None:
+        """What is wanted has no process any more; `is_proven`: it was another that failed."""
         now = self._clock.time()
         explanation = explain(ended)
         self.crashes.add(now)
         delay = self.crashes.delay(self.settings.restarts, now)
-        if explanation.is_permanent or delay is None:
+        if (explanation.is_permanent and not is_proven) or delay is None:
             self._wanted.forget()
-            self._move(Event.GIVE_UP, explanation.message)
+            self._move(Event.GIVE_UP, explanation.reason)
             return
         self.retry.plan(delay)
-        self._move(Event.CRASHED, explanation.message)
+        self._move(Event.CRASHED, explanation.reason)
 
     def _on_retry(self) -> None:
         self.retry.cancel()
@@ -226,8 +226,8 @@ class Unit:
         try:
             self._program.spawn(instance)
         except OSError as error:
-            self.coming = None
-            self._on_coming_lost(instance, Exit(1, verdict=f"can't be started: {error}"))
+            verdict = Verdict(Result.SPAWN, f"can't be started: {error}")
+            self.on_exit(instance, Exit(None, verdict=verdict))
             return
         instance.watch_start(self.settings.limits.start_seconds)
 
