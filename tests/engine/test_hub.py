@@ -11,9 +11,9 @@ import pytest
 
 from engine.client import EngineProcess
 from engine.models import write_config
+from serve_daemon.config.sources import HubSource
 from serve_daemon.engine import hub
 from serve_daemon.engine.errors import EngineError
-from serve_daemon.engine.sources import HubSource
 from serve_daemon.wire.messages import EngineSpec, Reason
 
 pytest.importorskip("huggingface_hub")

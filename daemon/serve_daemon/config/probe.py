@@ -79,10 +79,14 @@ def key(python: str) -> str:
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:16]
 
 
+def package_directories(prefix: Path) -> list[Path]:
+    """Where the packages of the Python environment in `prefix` lie."""
+    return [path for pattern in _PACKAGE_DIRECTORIES for path in prefix.glob(pattern)]
+
+
 def _stamps(prefix: Path) -> Iterator[str]:
     """When the environment was made, and when a package last came to it or left it."""
-    directories = [path for pattern in _PACKAGE_DIRECTORIES for path in prefix.glob(pattern)]
-    for path in sorted({prefix / "pyvenv.cfg", *directories}):
+    for path in sorted({prefix / "pyvenv.cfg", *package_directories(prefix)}):
         try:
             yield f"{path} {path.stat().st_mtime_ns}"
         except OSError:

@@ -1,19 +1,14 @@
 """Checkpoints from the Hugging Face Hub: found in the local cache, else downloaded into it."""
 
-import json
 import shutil
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+from serve_daemon.config.located import cached, gguf_names, snapshot
+from serve_daemon.config.sources import HubSource, choose_file
 from serve_daemon.engine.errors import EngineError
-from serve_daemon.engine.sources import (
-    GGUF_SUFFIX,
-    PREFERRED_QUANTIZATION,
-    HubSource,
-    choose_file,
-)
 from serve_daemon.wire.messages import Reason
 
 Report = Callable[[str, int, int], None]  # what, bytes done, bytes in all
@@ -26,16 +21,16 @@ MARGIN_BYTES = 256 * 1024 * 1024  # left free on the disk
 def find(source: HubSource, *, with_weights: bool, with_code: bool, report: Report) -> Path:
     """The file or directory of `source`, downloaded if the cache lacks it.
 
-    Raises `EngineError` where it can't be had.
+    Raises `EngineError` where it can't be had, and `SourceError` where the choice is not clear.
     """
-    folder = _snapshot(source)
+    folder = snapshot(source)
     if folder is not None and (found := cached(folder, source.file, with_weights=with_weights)):
         return found
     try:
         sizes = _sizes(source)
     except EngineError:
         # What the cache holds is not what would be chosen, but it is all that can be had.
-        if folder is not None and not source.file and (names := _gguf_names(folder)):
+        if folder is not None and not source.file and (names := gguf_names(folder)):
             return folder / choose_file(source.repository, names)
         raise
     file = source.file or (choose_file(source.repository, list(sizes)) if with_weights else "")
@@ -51,16 +46,6 @@ def find(source: HubSource, *, with_weights: bool, with_code: bool, report: Repo
     return downloaded / file if file else downloaded
 
 
-def cached(folder: Path, file: str, *, with_weights: bool) -> Path | None:
-    """What the snapshot `folder` surely has of what a source names; None: the Hub must be asked."""
-    if file:
-        return folder / file if (folder / file).is_file() else None
-    if is_complete(folder) or (not with_weights and (folder / "config.json").is_file()):
-        return folder
-    preferred = [name for name in _gguf_names(folder) if PREFERRED_QUANTIZATION in name.upper()]
-    return folder / preferred[0] if len(preferred) == 1 else None
-
-
 def wanted_files(names: Sequence[str], with_weights: bool, with_code: bool) -> list[str]:
     """The files of a repository that loading takes."""
     endings = MODEL_FILES + (CODE_FILES if with_code else ())
@@ -70,36 +55,6 @@ def wanted_files(names: Sequence[str], with_weights: bool, with_code: bool) -> l
         if name.endswith(endings) and "/" not in name
         if with_weights or not name.endswith(".safetensors")
     ]
-
-
-def is_complete(folder: Path) -> bool:
-    """Whether the snapshot `folder` holds all weights that it names."""
-    if not (folder / "config.json").is_file():
-        return False
-    index = folder / "model.safetensors.index.json"
-    if not index.is_file():
-        return any(folder.glob("*.safetensors"))
-    shards = set(json.loads(index.read_text())["weight_map"].values())
-    return all((folder / shard).is_file() for shard in shards)
-
-
-def _gguf_names(folder: Path) -> list[str]:
-    return [str(path.relative_to(folder)) for path in folder.rglob(f"*{GGUF_SUFFIX}")]
-
-
-def _snapshot(source: HubSource) -> Path | None:
-    """What the cache holds of the revision, which may be a part."""
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
-
-    try:
-        return Path(
-            snapshot_download(
-                source.repository, revision=source.revision or None, local_files_only=True
-            )
-        )
-    except LocalEntryNotFoundError:
-        return None
 
 
 def _sizes(source: HubSource) -> dict[str, int]:

@@ -1,13 +1,13 @@
 """From a spec to a model in memory, and to the files that the gateway reads."""
 
-import importlib.util
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from msgspec import Struct
 
-from serve_daemon.engine import artefacts, attention, convert, hub, quantization, sources, weights
+from serve_daemon.config import located, sources
+from serve_daemon.engine import artefacts, attention, convert, hub, quantization, weights
 from serve_daemon.engine.errors import EngineError, classify
 from serve_daemon.wire.messages import EngineSpec, Phase, Reason
 
@@ -43,6 +43,14 @@ def locate(spec: EngineSpec, announce: Announce) -> Path:
 
     Raises `EngineError` where there is none.
     """
+    try:
+        return _locate(spec, announce)
+    except sources.SourceError as error:
+        is_malformed = isinstance(error, sources.MalformedSourceError)
+        raise EngineError(Reason.CONFIG if is_malformed else Reason.SOURCE, str(error)) from error
+
+
+def _locate(spec: EngineSpec, announce: Announce) -> Path:
     match sources.parse(spec.source):
         case sources.Directory(path=path) | sources.GgufFile(path=path):
             return _existing(Path(path), spec.source)
@@ -107,15 +115,14 @@ def _converted(spec: EngineSpec, gguf: Path, places: _Places, announce: Announce
 
 
 def _package_folder(package: str) -> Path:
-    """Where an installed package lies; it is not imported."""
-    found = importlib.util.find_spec(package)
-    if found is None or not found.submodule_search_locations:
+    folder = located.package_folder(package)
+    if folder is None:
         raise EngineError(
             Reason.SOURCE,
             f"the Python package {package} is not installed;"
             f" pip install {package.replace('_', '-')} into the engine's Python environment",
         )
-    return Path(found.submodule_search_locations[0])
+    return folder
 
 
 def _existing(path: Path, source: str) -> Path:

@@ -4,7 +4,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from serve_daemon.engine import dtypes, quantization
+from serve_daemon.config import dtypes
+from serve_daemon.engine import quantization
 from serve_daemon.engine.errors import EngineError
 from serve_daemon.wire.messages import EngineSpec, Reason
 

@@ -2,17 +2,17 @@
 
 import pytest
 
-from serve_daemon.engine.errors import EngineError
-from serve_daemon.engine.sources import (
+from serve_daemon.config.sources import (
     Directory,
     GgufFile,
     HubSource,
+    MalformedSourceError,
     PackageFile,
     Source,
+    SourceError,
     choose_file,
     parse,
 )
-from serve_daemon.wire.messages import Reason
 
 PRESENT = {"/models/llama", "/models/a.gguf", "local/model", "here.gguf"}
 
@@ -40,22 +40,22 @@ def test_a_source_means(source: str, meaning: Source) -> None:
 
 
 @pytest.mark.parametrize(
-    ("source", "reason", "advice"),
+    ("source", "kind", "advice"),
     [
-        ("/models/gone", Reason.SOURCE, "'/models/gone' does not exist"),
-        ("./org/name", Reason.SOURCE, "does not exist"),
-        ("just-a-name", Reason.SOURCE, "give a directory, a .gguf file, a Hub id"),
-        ("a/b/c", Reason.SOURCE, "does not exist"),
-        ("python:/a.gguf", Reason.CONFIG, "python:PACKAGE/FILE"),
-        ("python:a.b/c.gguf", Reason.CONFIG, "top-level"),
+        ("/models/gone", SourceError, "'/models/gone' does not exist"),
+        ("./org/name", SourceError, "does not exist"),
+        ("just-a-name", SourceError, "give a directory, a .gguf file, a Hub id"),
+        ("a/b/c", SourceError, "does not exist"),
+        ("python:/a.gguf", MalformedSourceError, "python:PACKAGE/FILE"),
+        ("python:a.b/c.gguf", MalformedSourceError, "top-level"),
     ],
 )
-def test_a_source_is_refused(source: str, reason: Reason, advice: str) -> None:
+def test_a_source_is_refused(source: str, kind: type[SourceError], advice: str) -> None:
     """The error says what is wrong and what to write instead."""
-    with pytest.raises(EngineError) as refusal:
+    with pytest.raises(SourceError) as refusal:
         parse(source, PRESENT.__contains__)
-    assert refusal.value.reason is reason
-    assert advice in refusal.value.message
+    assert type(refusal.value) is kind
+    assert advice in str(refusal.value)
 
 
 @pytest.mark.parametrize(
@@ -83,6 +83,6 @@ def test_the_file_of_a_repository(files: list[str], chosen: str) -> None:
 )
 def test_an_unclear_choice_lists_what_there_is(files: list[str], advice: str) -> None:
     """Nobody has to look up the repository to repair the config."""
-    with pytest.raises(EngineError, match="org/name") as refusal:
+    with pytest.raises(SourceError, match="org/name") as refusal:
         choose_file("org/name", files)
-    assert advice in refusal.value.message
+    assert advice in str(refusal.value)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from serve_daemon.engine.dtypes import has_bf16, resolve
+from serve_daemon.config.dtypes import has_bf16, resolve
 
 
 @pytest.mark.parametrize(

@@ -7,15 +7,20 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from serve_daemon.engine.errors import EngineError
-from serve_daemon.wire.messages import Reason
-
 PACKAGE_PREFIX = "python:"
 GGUF_SUFFIX = ".gguf"
 PREFERRED_QUANTIZATION = "Q4_K_M"
 HUB_ID = re.compile(
     r"(?P<repository>[\w.-]+/[\w.-]+)(@(?P<revision>[^:\s]+))?(:(?P<file>[^:\s]+))?", re.ASCII
 )
+
+
+class SourceError(Exception):
+    """A source that names nothing, or not one thing: what, and what to write instead."""
+
+
+class MalformedSourceError(SourceError):
+    """It can't name anything, whatever there is on the machine."""
 
 
 class Directory(Struct, frozen=True):
@@ -45,7 +50,7 @@ Source = Directory | GgufFile | PackageFile | HubSource
 def parse(source: str, exists: Callable[[str], bool] = os.path.exists) -> Source:
     """The kind of source that `source` is.
 
-    Raises `EngineError` where it is none.
+    Raises `SourceError` where it is none.
     """
     if source.startswith(PACKAGE_PREFIX):
         return _package_file(source)
@@ -58,10 +63,9 @@ def parse(source: str, exists: Callable[[str], bool] = os.path.exists) -> Source
             file=match["file"] or "",
         )
     if not exists(path):
-        raise EngineError(
-            Reason.SOURCE,
+        raise SourceError(
             f"source '{source}' does not exist; give a directory, a .gguf file,"
-            " a Hub id like ORG/NAME, or python:PACKAGE/FILE",
+            " a Hub id like ORG/NAME, or python:PACKAGE/FILE"
         )
     return GgufFile(path) if path.endswith(GGUF_SUFFIX) else Directory(path)
 
@@ -69,33 +73,30 @@ def parse(source: str, exists: Callable[[str], bool] = os.path.exists) -> Source
 def choose_file(repository: str, files: Sequence[str]) -> str:
     """The GGUF file of a repository to take; "" takes its safetensors.
 
-    Raises `EngineError` where the choice is not clear.
+    Raises `SourceError` where the choice is not clear.
     """
     if "config.json" in files and any(name.endswith(".safetensors") for name in files):
         return ""
     found = sorted(name for name in files if name.endswith(GGUF_SUFFIX))
     if not found:
-        raise EngineError(
-            Reason.SOURCE,
-            f"{repository} holds neither safetensors with a config.json nor a .gguf file",
+        raise SourceError(
+            f"{repository} holds neither safetensors with a config.json nor a .gguf file"
         )
     preferred = [name for name in found if PREFERRED_QUANTIZATION in name.upper()]
     for choice in (found, preferred):
         if len(choice) == 1:
             return choice[0]
-    raise EngineError(
-        Reason.SOURCE,
+    raise SourceError(
         f"{repository} holds several .gguf files; name one as {repository}:FILE."
-        f" There are: {', '.join(found)}",
+        f" There are: {', '.join(found)}"
     )
 
 
 def _package_file(source: str) -> PackageFile:
     package, _, file = source.removeprefix(PACKAGE_PREFIX).partition("/")
     if not package.isidentifier():
-        raise EngineError(
-            Reason.CONFIG,
+        raise MalformedSourceError(
             f"source '{source}': write python:PACKAGE/FILE with the import name of a top-level"
-            " package",
+            " package"
         )
     return PackageFile(package, file)
