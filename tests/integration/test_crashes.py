@@ -1,5 +1,6 @@
 """What dies comes back, and takes nothing with it; with fake engines."""
 
+import asyncio
 import os
 import signal
 
@@ -42,6 +43,23 @@ async def test_an_engine_that_makes_no_steps_is_killed(daemon: RunningDaemon) ->
         assert await text_of(client, model="m", input="go on") == "go on"
     assert daemon.model("m")["restarts"] == 1
     assert "no step finished" in daemon.log()
+
+
+async def test_nobody_has_hung_where_all_were_frozen(daemon: RunningDaemon) -> None:
+    """A machine that slept for longer than hang_timeout finds every process as it was."""
+    await daemon.started('[models.m]\nsource = "fake:"\nhang_timeout = 1.0')
+    assert daemon.process is not None
+    before, engine = daemon.status(), daemon.model("m")["replicas"][0]
+    pids = [daemon.process.pid, before["gateway"]["pid"], engine["pid"]]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    await asyncio.sleep(3.0)  # time is what this is about
+    for pid in pids:
+        os.kill(pid, signal.SIGCONT)
+    looked_twice = engine["uptime"] + 3.0 + 2.5
+    await daemon.until_true(lambda: daemon.model("m")["replicas"][0]["uptime"] > looked_twice)
+    after = daemon.status()
+    assert [after["gateway"]["pid"], daemon.model("m")["pid"]] == pids[1:]
 
 
 async def test_a_killed_gateway_comes_back_on_the_same_socket(daemon: RunningDaemon) -> None:

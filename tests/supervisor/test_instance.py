@@ -12,6 +12,7 @@ from fakes.units import World
 from serve_daemon.supervisor import instance, memory
 from serve_daemon.supervisor.exits import Result, explain
 from serve_daemon.supervisor.memory import count_oom_kills, resident_bytes
+from serve_daemon.wire.messages import EngineHeartbeat
 from serve_daemon.wire.routing import RoutesApplied
 
 
@@ -60,6 +61,21 @@ def test_any_message_is_a_sign_of_life() -> None:
     world.unit.check()
     assert world.unit.serving is engine
     assert engine.phase is instance.Phase.READY
+
+
+def test_silence_counts_from_when_we_could_hear_of_it() -> None:
+    """A machine that slept, or a frozen control group, is no hang of all that runs in it."""
+    world = World()
+    engine = world.started()
+    world.clock.advance(1000.0)
+    engine.on_message(EngineHeartbeat(1, 0, 7, 7, 999.0))
+    engine.excuse()
+    world.clock.advance(19.0)
+    world.unit.check()
+    assert engine.phase is instance.Phase.READY
+    world.clock.advance(2.0)
+    world.unit.check()
+    assert engine.phase is instance.Phase.STOPPING
 
 
 def test_memory_is_what_the_kernel_says() -> None:

@@ -34,6 +34,7 @@ from serve_daemon.supervisor.tasks import Tasks
 from serve_daemon.supervisor.watch import changes
 
 TICK_SECONDS = 1.0
+PAUSE_SECONDS = 1.0  # so much later than it wanted, the daemon itself has not been running
 # What systemd is asked for while a reload, or a stop, takes its time.
 EXTENSION_SECONDS = 30.0
 
@@ -142,13 +143,18 @@ class Daemon:
 
     async def _tick(self) -> None:
         """Once a second: life signs of the children to us, of us to systemd."""
-        watchdog_seconds = self._notifier.watchdog_seconds or math.inf
+        interval = min(TICK_SECONDS, (self._notifier.watchdog_seconds or math.inf) / 2)
+        loop = asyncio.get_running_loop()
         while True:
             self._notifier.watchdog()
             self._manager.check()
             if self._reloader.is_busy or self._leave.is_set():
                 self._notifier.extend_timeout(EXTENSION_SECONDS)
-            await asyncio.sleep(min(TICK_SECONDS, watchdog_seconds / 2))
+            due = loop.time() + interval
+            await asyncio.sleep(interval)
+            if loop.time() - due > PAUSE_SECONDS:  # the machine slept, or our control group did
+                for each in [each for unit in self._manager.units() for each in unit.instances()]:
+                    each.excuse()
 
     async def _announce(self) -> None:
         """Tell systemd of each change: READY once the API accepts, then what the models do."""

@@ -77,6 +77,7 @@ class Instance:
         self._owner = owner
         self._clock = clock
         self._heard_at = clock.time()
+        self._judged_from = clock.time()
         self._failing: Failing | None = None
         self._verdict: Verdict | None = None
         self._was_terminated = False
@@ -150,13 +151,19 @@ class Instance:
         """Kill it where it no longer answers, or answers but no longer works."""
         if self.phase in (Phase.STOPPING, Phase.GONE):
             return
+        now = self._clock.time()
+        judged = now - self._judged_from
         stalled = getattr(self.heartbeat, "stalled_seconds", 0.0)
-        signs = Signs(self._clock.time() - self._heard_at, stalled)
+        signs = Signs(min(now - self._heard_at, judged), min(stalled, judged))
         if message := hang(signs, hang_seconds):
             if is_stopped(self.pid):
                 self._kill(Result.SUSPENDED, f"{message}, stopped by a signal")
             else:
                 self._kill(Result.HANG, message)
+
+    def excuse(self) -> None:
+        """Hold no silence until now against it: we were not running, and perhaps nor was it."""
+        self._judged_from = self._clock.time()
 
     def _time_out_start(self) -> None:
         self._kill(Result.TIMEOUT, f"not ready within {self._start_seconds:.0f} s")
