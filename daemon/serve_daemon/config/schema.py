@@ -10,7 +10,7 @@ from pydantic import ByteSize, Field
 
 from serve_daemon.config.tables import Effect, Reader, Table, key
 from serve_daemon.config.tuning import Model, Profile
-from serve_daemon.config.values import Address, Count, Name, Seconds, Size
+from serve_daemon.config.values import Address, Count, Name, Seconds, Size, SizeOrZero
 
 
 class Server(Table):
@@ -87,6 +87,12 @@ class EngineProgram(Table):
         "Absolute path of the Python interpreter that engines run under. Empty: the daemon's own.",
         Effect.REPLACE,
         pattern=r"^(/.*)?$",
+    )
+    memory_limit: SizeOrZero = key(
+        ByteSize(0),
+        "Memory of one device that all engines together may take, in bytes or like 48GiB; what has"
+        " no room is refused. 0: what is free.",
+        Effect.UPDATE,
     )
 
 
