@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any, cast
 
 from serve_daemon.supervisor.instance import Instance, Limits, Phase
-from serve_daemon.supervisor.ports import Ports, Supervised, UnitSettings
+from serve_daemon.supervisor.ports import EndlessRoom, Ports, Room, Supervised, UnitSettings
 from serve_daemon.supervisor.restarts import RestartPolicy
 from serve_daemon.supervisor.states import State
 from serve_daemon.supervisor.unit import Unit
@@ -136,13 +136,19 @@ class FakeJournal:
 class World:
     """A unit that runs spec "A", and the hands to let its processes do things."""
 
-    def __init__(self, settings: UnitSettings = SETTINGS) -> None:
-        self.clock = FakeClock()
+    def __init__(
+        self,
+        settings: UnitSettings = SETTINGS,
+        *,
+        spec: str = "A",
+        room: Room | None = None,
+        clock: FakeClock | None = None,
+    ) -> None:
+        self.clock = clock or FakeClock()
         self.program = FakeProgram()
         self.journal = FakeJournal()
-        self.unit = Unit(
-            "m", "A", settings, Ports(self.program, self.journal, cast("Any", self.clock))
-        )
+        ports = Ports(self.program, self.journal, cast("Any", self.clock), room or EndlessRoom())
+        self.unit = Unit("m", spec, settings, ports)
 
     def state(self) -> State:
         return self.unit.state

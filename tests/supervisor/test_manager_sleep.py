@@ -2,7 +2,6 @@
 
 from collections.abc import Callable
 
-import pytest
 from msgspec import structs
 
 from fakes.managed import Managed
@@ -52,17 +51,32 @@ def test_a_gateway_wakes_a_model(managed: Make) -> None:
     assert len(world.route("m").engines) == 1
 
 
-@pytest.mark.parametrize(("old", "new"), [('"/models/m"', '"/models/n"'), ("false", "true")])
-def test_an_edit_wakes_nobody(managed: Make, old: str, new: str) -> None:
+def test_an_edit_wakes_nobody(managed: Make) -> None:
     """The next engine runs what the file says by then."""
     world = managed(LATE)
     world.started()
-    world.file.write_text(world.file.read_text().replace(old, new))
+    world.file.write_text(world.file.read_text().replace('"/models/m"', '"/models/n"'))
     loaded = world.load()
     generation = world.manager.reconfigure("m", loaded.models["m"], "edit")
     assert world.manager.models["m"].unit.outcome(generation) == ""
     assert world.manager.models["m"].settings == loaded.models["m"]
     assert world.engines("m") == []
+
+
+def test_who_is_to_be_loaded_from_now_on_wakes(managed: Make) -> None:
+    """As it would with the next start of the daemon; only the edit that says so wakes it."""
+    world = managed(LATE)
+    world.started()
+    early = world.manager.models["m"].settings.model_copy(update={"preload": True})
+    generation = world.manager.reconfigure("m", early, "edit")
+    assert world.manager.models["m"].unit.outcome(generation) is None
+    world.engines("m")[0].ready()
+    assert world.manager.models["m"].unit.outcome(generation) == ""
+    world.manager.models["m"].unit.sleep("idle")
+    world.gateway.apply_routes()
+    later = early.model_copy(update={"max_queue": 1})
+    world.manager.reconfigure("m", later, "edit")
+    assert world.route("m").state == "asleep"
 
 
 def test_a_sleeper_needs_no_cores(managed: Make) -> None:

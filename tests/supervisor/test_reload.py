@@ -10,9 +10,9 @@ import pytest
 from fakes.managed import Managed
 from serve_daemon.config.problems import ConfigError
 from serve_daemon.supervisor.events import Kind
-from serve_daemon.supervisor.under_way import Step
 from serve_daemon.supervisor.sockets import address_of
 from serve_daemon.supervisor.states import State
+from serve_daemon.supervisor.under_way import Step
 from serve_daemon.wire.messages import Reason, SetLogLevel
 from serve_daemon.wire.routing import ConfigureGateway
 

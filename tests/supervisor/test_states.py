@@ -5,6 +5,7 @@ from functools import reduce
 
 import pytest
 
+from fakes.rooms import SmallWorld
 from fakes.units import World
 from serve_daemon.supervisor import unit
 from serve_daemon.supervisor.states import STEPS, WILL_SERVE, Event, IllegalStep, State, step
@@ -20,6 +21,7 @@ from serve_daemon.wire.messages import Reason
         ("start crashed retry ready", State.READY),
         ("start ready crashed start", State.STARTING),
         ("start ready fall_back ready", State.READY),
+        ("start ready make_room ready", State.READY),
         ("start give_up start", State.STARTING),
         ("start give_up drain", State.STOPPED),
         ("start ready drain start ready", State.READY),
@@ -87,6 +89,12 @@ def _fallen_back(world: World) -> None:
     world.program.spawned[0].on_exit(1)
 
 
+def _swapped(_world: World) -> None:
+    world = SmallWorld(10, A=6, B=6)
+    world.started()
+    world.replace("B")
+
+
 def _then(first: Callable[[World], object], *more: Callable[[World], object]) -> object:
     return lambda world: [each(world) for each in (first, *more)]
 
@@ -121,6 +129,7 @@ TAKEN = {
     (State.READY, Event.SLEEP): _then(World.started, _sleep),
     (State.READY, Event.CRASHED): _then(World.started, _exit),
     (State.READY, Event.FALL_BACK): _fallen_back,
+    (State.READY, Event.MAKE_ROOM): _swapped,
     (State.READY, Event.GIVE_UP): _then(World.started, lambda world: world.fail(Reason.CONFIG)),
     (State.DRAINING, Event.EXITED): _then(_draining, _exit),
     (State.DRAINING, Event.STOP): _then(_draining, lambda world: world.unit.stop_now("now")),

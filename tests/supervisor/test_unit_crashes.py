@@ -167,6 +167,7 @@ def test_a_stalled_process_is_killed() -> None:
     """It beats, but no step ends."""
     world = World()
     engine = world.started()
+    world.clock.advance(30.0)
     engine.on_message(heartbeat(stalled_seconds=20.0))
     world.unit.check()
     assert signals_of(engine) == []
@@ -181,6 +182,7 @@ def test_a_process_that_drains_and_hangs_is_killed() -> None:
     """Its end was wanted, so it is no crash."""
     world = World()
     engine = world.started()
+    world.clock.advance(30.0)
     world.unit.stop("stop")
     engine.on_message(heartbeat(stalled_seconds=30.0))
     world.unit.check()

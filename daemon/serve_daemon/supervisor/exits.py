@@ -21,6 +21,7 @@ class Result(StrEnum):
     HANG = "hang"  # killed, as it no longer answered or no longer worked
     SUSPENDED = "suspended"  # killed like that, but somebody's signal had stopped it
     TIMEOUT = "timeout"  # killed, as it was not ready in time
+    ROOM = "no-room"  # it would not have fit into memory, and was not even started
     SPAWN = "spawn"  # it could not even be started
     SIGNAL = "signal"  # somebody else's signal ended it
     EXITED = "exited"  # by itself, with status 0: told to by somebody else
@@ -73,14 +74,14 @@ class Explanation(Struct, frozen=True):
         return self.result in _OWN_MAKING
 
 
-_PERMANENT = frozenset({Result.CONFIG, Result.SOURCE})
+_PERMANENT = frozenset({Result.CONFIG, Result.SOURCE, Result.ROOM})
 _OWN_MAKING = frozenset(
     {
         *(Result.MEMORY, Result.INTERNAL, Result.CRASH),
         *(Result.EXIT_CODE, Result.HANG, Result.TIMEOUT, Result.SPAWN),
     }
 )
-_TITLED = frozenset({*map(Result, Reason), Result.HANG, Result.SUSPENDED})
+_TITLED = frozenset({*map(Result, Reason), Result.HANG, Result.SUSPENDED, Result.ROOM})
 _RAISED = frozenset(
     {signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGILL, signal.SIGTRAP}
 )

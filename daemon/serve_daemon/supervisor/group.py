@@ -13,12 +13,13 @@ from serve_daemon.supervisor.exits import LastExit
 from serve_daemon.supervisor.instance import Instance
 from serve_daemon.supervisor.members import RESTING, together
 from serve_daemon.supervisor.ports import Ports, Supervised, UnitSettings
+from serve_daemon.supervisor.settling import Settling
 from serve_daemon.supervisor.states import State
 from serve_daemon.supervisor.turns import Turns
 from serve_daemon.supervisor.unit import Unit
 
 
-class Group:
+class Group(Settling):
     """As many units as `spec` has members; the first ones stay when their number changes."""
 
     def __init__(
@@ -32,7 +33,7 @@ class Group:
         self._generations = itertools.count(2)
         self._settings = settings
         self._ports = ports
-        self._of_units = Ports(ports.program, self, ports.clock)
+        self._of_units = Ports(ports.program, self, ports.clock, ports.room)
         self.units = [self._new_unit(each) for each in self.spec]
         self._surplus: set[Unit] = set()  # they leave, and are none of the model any more
         self._turns = Turns(self.units)
@@ -141,6 +142,9 @@ class Group:
     def instances(self) -> list[Instance]:
         return [instance for unit in self.all_units() for instance in unit.instances()]
 
+    def has_stopped(self) -> bool:
+        return self.state is State.STOPPED and not self.instances()
+
     def outcome(self, generation: int) -> str | None:
         """As a unit's."""
         if self.state is State.FAILED:
@@ -150,14 +154,6 @@ class Group:
         if self.state not in RESTING and generation != self.generation:
             return "superseded by a later change"
         return self._turns.outcome()
-
-    async def settled(self, generation: int) -> str:
-        """Wait for the outcome of a generation."""
-        await self.changes.wait_for(lambda: self.outcome(generation) is not None)
-        return self.outcome(generation) or ""
-
-    async def stopped(self) -> None:
-        await self.changes.wait_for(lambda: self.state is State.STOPPED and not self.instances())
 
     # ------------------------------------------------------------ the journal of its units
 

@@ -7,12 +7,13 @@ from serve_daemon.config.tuning import Model
 from serve_daemon.supervisor.changes import Changes
 from serve_daemon.supervisor.cores import Cores
 from serve_daemon.supervisor.group import Group
-from serve_daemon.supervisor.idleness import activity, may_sleep
 from serve_daemon.supervisor.instance import Clock, Instance, Phase
 from serve_daemon.supervisor.ledger import GATEWAY, Ledger
+from serve_daemon.supervisor.machine import ThisMachine
 from serve_daemon.supervisor.models import ModelUnit
 from serve_daemon.supervisor.ports import Ports, Supervised
 from serve_daemon.supervisor.programs import Directories, EngineProgram, GatewayProgram
+from serve_daemon.supervisor.room import Room
 from serve_daemon.supervisor.routing import Routing
 from serve_daemon.supervisor.settings import (
     engine_launches,
@@ -23,6 +24,7 @@ from serve_daemon.supervisor.settings import (
 )
 from serve_daemon.supervisor.sockets import ListeningSockets
 from serve_daemon.supervisor.states import State
+from serve_daemon.supervisor.unit import Unit
 from serve_daemon.wire.messages import SetLogLevel
 from serve_daemon.wire.routing import RoutesApplied, Wake
 
@@ -48,6 +50,12 @@ class Manager:
         self._ledger = ledger
         self._clock = clock
         self.routing = Routing(directories, self.models.values, self._gateways)
+        self.room = Room(
+            ThisMachine(str(directories.cache), lambda: self.config.engine.python),
+            clock,
+            units=self._engine_units,
+            limit=lambda: int(self.config.engine.memory_limit),
+        )
         self._engines = EngineProgram(
             ledger.log,
             directories,
@@ -86,24 +94,15 @@ class Manager:
             self._follow_gateway()
             self.routing.release_withdrawn()
         elif unit.name in self.models:
-            self._follow(self.models[unit.name])
+            self.models[unit.name].follow(self.config)
             self.routing.publish()
             self._cores.share()
+        self.room.reconsider_soon()
         self._removed = {each for each in self._removed if each.instances()}
         self.changes.notify()
 
-    def _follow(self, model: ModelUnit) -> None:
-        """Keep the settings true to the unit, which goes back to what it had if a change fails."""
-        unit = model.unit
-        if unit.spec == engine_launches(unit.name, model.settings, self.config):
-            if unit.is_current:
-                model.proven = model.settings
-        elif model.proven is not None:
-            model.settings = model.proven
-            unit.settings = engine_settings(model.proven, self.config)
-
     def _follow_gateway(self) -> None:
-        """As `_follow`; and listen only where the gateway does, or is about to."""
+        """As models do their units; and listen only where the gateway does, or is about to."""
         unit = self.gateway
         if unit.spec == gateway_specs(self.config):
             if unit.is_current:
@@ -118,11 +117,13 @@ class Manager:
     # ------------------------------------------------------------ what is done
 
     def add(self, name: str, settings: Model) -> int:
+        launches = engine_launches(name, settings, self.config)
+        self.room.learn(launches, settings)
         unit = Group(
             name,
-            engine_launches(name, settings, self.config),
+            launches,
             engine_settings(settings, self.config),
-            Ports(self._engines, self, self._clock),
+            Ports(self._engines, self, self._clock, self.room),
         )
         self.models[name] = ModelUnit(unit, settings, created=int(time.time()))
         self.routing.publish()
@@ -148,11 +149,14 @@ class Manager:
     def reconfigure(self, name: str, settings: Model, reason: str) -> int:
         """Give a model its new settings: live, or by a new engine. Returns the generation."""
         model = self.models[name]
+        is_woken = settings.preload and not model.settings.preload
         model.settings = settings
         model.unit.settings = engine_settings(settings, self.config)
-        generation = model.unit.replace(engine_launches(name, settings, self.config), reason)
-        model.unit.start(reason, wake=False)
-        self._follow(model)
+        launches = engine_launches(name, settings, self.config)
+        self.room.learn(launches, settings)
+        generation = model.unit.replace(launches, reason)
+        model.unit.start(reason, wake=is_woken)
+        model.follow(self.config)
         self.routing.publish()
         self._cores.share()
         return generation
@@ -195,10 +199,9 @@ class Manager:
         """Look after every process, and who may sleep; to be called about once a second."""
         for unit in self.units():
             unit.check()
+        self.room.reconsider()
         for model in self.models.values():
-            timeout = model.settings.idle_timeout
-            if may_sleep([activity(each) for each in model.unit.units], timeout):
-                model.unit.sleep(f"idle for {timeout:g} s")
+            model.sleep_if_idle()
 
     # ------------------------------------------------------------ for those who look
 
@@ -212,11 +215,17 @@ class Manager:
         return self._sockets.bound(self.gateway.spec[0].listen)
 
     def units(self) -> list[Group]:
-        return [self.gateway, *(each.unit for each in self.models.values()), *self._removed]
+        return [self.gateway, *self._model_groups()]
+
+    def _model_groups(self) -> list[Group]:
+        return [*(each.unit for each in self.models.values()), *self._removed]
+
+    def _engine_units(self) -> list[Unit]:
+        return [unit for group in self._model_groups() for unit in group.all_units()]
 
     async def all_stopped(self) -> None:
         """Wait until no engine is left."""
-        for each in [*(model.unit for model in self.models.values()), *self._removed]:
+        for each in self._model_groups():
             await each.stopped()
 
     def _hear(self, gateway: Instance, message: RoutesApplied | Wake) -> None:

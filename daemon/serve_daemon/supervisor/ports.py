@@ -1,13 +1,17 @@
-"""What a unit needs of the world: a program to run, a journal to write, a clock to read."""
+"""What a unit needs of the world: a program, room for it, a journal to write, a clock to read."""
 
-from dataclasses import dataclass
-from typing import Protocol
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
 from serve_daemon.supervisor.instance import Clock, Instance, Limits
+from serve_daemon.supervisor.placement import Decision, Placement
 from serve_daemon.supervisor.restarts import RestartPolicy
 from serve_daemon.supervisor.states import State
+
+if TYPE_CHECKING:
+    from serve_daemon.supervisor.unit import Unit
 
 
 class UnitSettings(Struct, frozen=True):
@@ -49,8 +53,23 @@ class Journal(Protocol):
         """Something happened that leaves the state as it is."""
 
 
+class Room(Protocol):
+    """Where a unit's processes find memory."""
+
+    def place(self, unit: "Unit") -> Decision:
+        """Whether the next process of `unit` may start now."""
+
+
+class EndlessRoom:
+    """For what is small."""
+
+    def place(self, _unit: "Unit") -> Decision:
+        return Decision(Placement.BESIDE)
+
+
 @dataclass(frozen=True)
 class Ports:
     program: Program
     journal: Journal
     clock: Clock
+    room: Room = field(default_factory=EndlessRoom)

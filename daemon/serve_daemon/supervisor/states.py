@@ -28,6 +28,7 @@ class Event(StrEnum):
     CRASHED = auto()  # it ended without being told to, or had to be killed
     RETRY = auto()
     GIVE_UP = auto()
+    MAKE_ROOM = auto()  # the serving engine leaves before its successor loads: wait for that one
     FALL_BACK = auto()  # the serving engine crashed while its successor loads: wait for that one
 
 
@@ -51,6 +52,7 @@ STEPS: dict[State, dict[Event, State]] = {
         Event.SLEEP: State.ASLEEP,
         Event.CRASHED: State.BACKOFF,
         Event.FALL_BACK: State.STARTING,
+        Event.MAKE_ROOM: State.STARTING,
         Event.GIVE_UP: State.FAILED,
     },
     State.DRAINING: {

@@ -7,6 +7,7 @@ in between, and every history is a list of calls. The rules:
 - A `coming` of a generation that nobody wants any more is made to leave, and the next one starts
   when it is gone, so that quick edits never run more than two.
 - A replacement that fails while `serving` works is dropped, and the unit is as it was before.
+- Where both have no room, what serves leaves first; should its successor fail, it comes back.
 - A unit that sleeps has no process; what it fell asleep with is gone before the next one starts.
 """
 
@@ -15,32 +16,32 @@ from typing import Any
 from serve_daemon.supervisor.changes import Changes
 from serve_daemon.supervisor.exits import Exit, LastExit, Result, Verdict, explain
 from serve_daemon.supervisor.instance import Instance
-from serve_daemon.supervisor.leaving import Leaving
 from serve_daemon.supervisor.outcomes import outcome
+from serve_daemon.supervisor.placement import Placement
 from serve_daemon.supervisor.ports import Ports, UnitSettings
+from serve_daemon.supervisor.processes import Processes
 from serve_daemon.supervisor.restarts import Crashes, Retry
 from serve_daemon.supervisor.states import Event, State, step
 from serve_daemon.supervisor.wanted import Wanted
 
 
-class Unit:
+class Unit(Processes):
     def __init__(self, name: str, spec: Any, settings: UnitSettings, ports: Ports) -> None:
+        super().__init__(ports)
         self.name = name
         self.settings = settings
         self.state = State.STOPPED
         self.reason = ""
         self.since = ports.clock.time()
-        self.serving: Instance | None = None
-        self.coming: Instance | None = None
-        self.leaving = Leaving(ports.program)
         self.crashes = Crashes()
         self.last_exit: LastExit | None = None
         self.retry = Retry(ports.clock, self._on_retry)
         self.changes = Changes()
         self._wanted = Wanted(spec)
-        self._program = ports.program
+        self._made_room = False  # what served has left for its successor, and may have to come back
+        self._placement = Placement.BESIDE  # the last decision about room
+        self._room = ports.room
         self._journal = ports.journal
-        self._clock = ports.clock
 
     # ------------------------------------------------------------ wishes
 
@@ -68,10 +69,7 @@ class Unit:
         """Finish what is open and have no process until `wake`, unless a change is under way."""
         if self.coming is not None or self.state not in (State.STOPPED, State.READY):
             return
-        serving, self.serving = self.serving, None
-        self._move(Event.SLEEP, reason)
-        if serving is not None:
-            self.leaving.release(serving, self.settings.limits, first=True)
+        self._make_room(Event.SLEEP, reason)
 
     def stop(self, reason: str) -> None:
         """Finish what is open and run no more, until `start`."""
@@ -80,11 +78,8 @@ class Unit:
         self.retry.cancel()
         self._wanted.forget()
         self._move(Event.DRAIN, reason)
-        if self.coming is not None:
-            self._abandon(self.coming)
-        serving, self.serving = self.serving, None
-        if serving is not None:
-            self.leaving.release(serving, self.settings.limits)
+        self._abandon_coming()
+        self._release_serving(self.settings.limits)
         self._note_if_all_left()
 
     def stop_now(self, reason: str) -> None:
@@ -113,6 +108,14 @@ class Unit:
         self.changes.notify()  # whoever waits for an earlier generation need not any more
         return wanted
 
+    def reconsider(self) -> None:
+        """There may be room by now for what waits for it, or was refused."""
+        if self.state is State.FAILED and self._placement is Placement.REFUSE:
+            if self._room.place(self).placement is not Placement.BESIDE:
+                return
+            self._move(Event.START, "there is room now")
+        self._converge()
+
     def check(self) -> None:
         """Look after signs of life."""
         for each in self.instances():
@@ -128,26 +131,17 @@ class Unit:
     def generation(self) -> int:
         return self._wanted.generation
 
-    def instances(self) -> list[Instance]:
-        present = [each for each in (self.serving, self.coming) if each is not None]
-        return present + sorted(self.leaving, key=lambda each: each.identity)
+    def has_stopped(self) -> bool:
+        return self.state is State.STOPPED and not self.instances()
 
     def outcome(self, generation: int) -> str | None:
-        """What became of a generation: "" it serves; else why not; None: not decided yet."""
         return self._wanted.failure_of(generation) or outcome(self, generation)
-
-    async def settled(self, generation: int) -> str:
-        """Wait for the outcome of a generation."""
-        await self.changes.wait_for(lambda: self.outcome(generation) is not None)
-        return self.outcome(generation) or ""
-
-    async def stopped(self) -> None:
-        await self.changes.wait_for(lambda: self.state is State.STOPPED and not self.instances())
 
     # ------------------------------------------------------------ what the instances do
 
     def on_ready(self, instance: Instance) -> None:
         before, self.serving, self.coming = self.serving, instance, None
+        self._made_room = False
         self._wanted.prove(instance)
         if before is None:
             self._move(Event.READY, "")
@@ -168,7 +162,7 @@ class Unit:
             self._on_serving_lost(ended)
         else:
             self.coming = None
-            self._on_coming_lost(instance, ended)
+            self._on_coming_lost(instance.generation, ended)
         self.changes.notify()
 
     def _on_serving_lost(self, ended: Exit) -> None:
@@ -178,14 +172,18 @@ class Unit:
             self.crashes.add(self._clock.time())
             self._move(Event.FALL_BACK, explain(ended).reason)
 
-    def _on_coming_lost(self, instance: Instance, ended: Exit) -> None:
+    def _on_coming_lost(self, generation: int, ended: Exit) -> None:
         reason = explain(ended).reason
-        if not self._wanted.can_go_back(instance.generation):
+        if not self._wanted.can_go_back(generation):
             self._crash(ended)
             return
-        self._wanted.go_back(instance.generation, reason)
+        self._wanted.go_back(generation, reason)
         if self.serving is not None:
             self._journal.noted(self, f"the replacement failed, the old one goes on: {reason}")
+        elif self._made_room:
+            self._made_room = False
+            self._journal.noted(self, f"the replacement failed, the old one comes back: {reason}")
+            self._converge()
         else:
             self._crash(ended, is_proven=True)
 
@@ -213,28 +211,31 @@ class Unit:
         if self.state not in (State.STARTING, State.READY):
             return
         if self.coming is not None and self.coming.generation != self.generation:
-            self._abandon(self.coming)
-        present = [each for each in (self.serving, self.coming) if each is not None]
-        is_current = any(each.generation == self.generation for each in present)
+            self._abandon_coming()
+        is_current = any(each.generation == self.generation for each in self.working())
         if not is_current and not self.leaving.must_end_first:
-            self._spawn()
+            self._place()
 
-    def _spawn(self) -> None:
-        identity = self._program.identify()
-        instance = Instance(identity, self.spec, self.generation, owner=self, clock=self._clock)
-        self.coming = instance
-        try:
-            self._program.spawn(instance)
-        except OSError as error:
-            verdict = Verdict(Result.SPAWN, f"can't be started: {error}")
-            self.on_exit(instance, Exit(None, verdict=verdict))
-            return
-        instance.watch_start(self.settings.limits.start_seconds)
+    def _place(self) -> None:
+        """Start what is wanted as soon as there is room."""
+        decision = self._room.place(self)
+        before, self._placement = self._placement, decision.placement
+        match decision.placement:
+            case Placement.BESIDE:
+                self._spawn(self.spec, self.generation, self.settings.limits)
+            case Placement.SWAP:
+                self._made_room = True
+                self._make_room(Event.MAKE_ROOM, "its successor has no room beside it")
+            case Placement.REFUSE:
+                verdict = Verdict(Result.ROOM, decision.reason)
+                self._on_coming_lost(self.generation, Exit(None, verdict=verdict))
+            case Placement.WAIT if before is not Placement.WAIT:
+                self._journal.noted(self, "waits until others have left room")
 
-    def _abandon(self, instance: Instance) -> None:
-        """What isn't ready yet has nothing to finish."""
-        self.coming = None
-        self.leaving.abandon(instance)
+    def _make_room(self, event: Event, reason: str) -> None:
+        """Have what serves leave, and be gone before anything else starts."""
+        self._release_serving(self.settings.limits, first=True)
+        self._move(event, reason)
 
     def _note_if_all_left(self) -> None:
         if self.state in (State.DRAINING, State.STOPPING) and not self.leaving:

@@ -1,0 +1,69 @@
+"""Whether a unit's next engine has room on its device, and when. Pure; all sizes are bytes.
+
+An engine counts with what it is expected to take at its most, from the moment it is started, so
+that what is about to grow is not mistaken for room.
+"""
+
+from collections.abc import Iterable
+from enum import StrEnum, auto
+
+from msgspec import Struct
+
+
+class Placement(StrEnum):
+    BESIDE = auto()  # there is room beside all that runs: start it now
+    WAIT = auto()  # there will be, once what leaves or is replaced is gone
+    SWAP = auto()  # only without the one that it replaces: that one leaves first, requests wait
+    REFUSE = auto()  # not even then
+
+
+class Decision(Struct, frozen=True):
+    placement: Placement
+    reason: str = ""  # why it is refused, and what to do
+
+
+class Holding(Struct, frozen=True):
+    """What one unit takes of a device."""
+
+    now: int = 0  # by all its processes, those that leave included
+    soon: int = 0  # once those have left, and what loads has taken over
+    wanted: int = 0  # once it runs what it is to run
+
+
+class Situation(Struct, frozen=True):
+    """A device, as it is when a unit's next engine is to start there."""
+
+    capacity: int  # what all engines may take together
+    need: int  # of the next engine
+    serving: int = 0  # of the engine that it replaces
+    leaving: int = 0  # of the unit's engines that leave already
+    others: Holding = Holding()  # all other units together
+
+
+def total(holdings: Iterable[Holding]) -> Holding:
+    """What several units take together."""
+    now, soon, wanted = 0, 0, 0
+    for each in holdings:
+        now, soon, wanted = now + each.now, soon + each.soon, wanted + each.wanted
+    return Holding(now, soon, wanted)
+
+
+def place(at: Situation) -> Placement:
+    """Where and when the next engine starts.
+
+    Who only shrinks never has to wait for others that do, so that of several units whose wishes
+    fit together one can always go on.
+    """
+
+    def fits(*taken: int) -> bool:
+        return at.need + sum(taken) <= at.capacity
+
+    if not fits(at.others.wanted):
+        return Placement.REFUSE
+    if fits(at.others.now, at.serving, at.leaving):
+        return Placement.BESIDE
+    if fits(at.others.soon, at.serving):
+        return Placement.WAIT
+    if at.serving and (fits(at.others.now) or at.need <= at.serving):
+        return Placement.SWAP
+    return Placement.WAIT
