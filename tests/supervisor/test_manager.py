@@ -99,6 +99,22 @@ def test_a_model_that_failed_takes_no_cores(managed: Make, monkeypatch: pytest.M
     assert world.engines("m")[0].sent(UseThreads) == [UseThreads(2)]
 
 
+def test_who_takes_over_from_a_crashed_replica_has_its_cores(
+    managed: Make, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Until that starts again: the streams that moved are computed anew from their beginning."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _pid: set(range(8)))
+    world = managed('[models.m]\nsource = "/m"\nreplicas = 2\n')
+    world.start()
+    crashed, survivor = world.engines("m")
+    for each in (crashed, survivor):
+        each.ready()
+    crashed.listener.on_exit(-9)
+    assert survivor.sent(UseThreads)[-1] == UseThreads(8)
+    world.clock.advance(60.0)
+    assert survivor.sent(UseThreads)[-1] == UseThreads(4)
+
+
 def test_a_live_setting_touches_no_process(managed: Make) -> None:
     """The gateway hears of it, the engine stays."""
     world = managed(TWO)

@@ -7,7 +7,7 @@ from serve_daemon.supervisor.models import ModelUnit
 from serve_daemon.supervisor.states import State
 from serve_daemon.wire.messages import UseThreads
 
-_WITHOUT_PROCESS = frozenset({State.STOPPED, State.ASLEEP, State.FAILED})
+_WITHOUT_PROCESS = frozenset({State.STOPPED, State.ASLEEP, State.BACKOFF, State.FAILED})
 
 
 class Cores:
