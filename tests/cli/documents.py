@@ -12,6 +12,7 @@ def replica(**different: Any) -> Document:
         "pid": 1250,
         "phase": "ready",
         "role": "serving",
+        "device": "cpu",
         "running": 3,
         "waiting": 1,
         "steps": 300,

@@ -102,7 +102,7 @@ def test_one_model_is_shown_at_length() -> None:
         "   Requests: 3 running, 1 waiting",
         "  Generated: 12345 tokens in 300 steps",
         "     Memory: 537.0M",
-        "    Engines: e1 (PID 1250, ready, serving, up 3min)",
+        "    Engines: e1 (PID 1250, ready, serving, cpu, up 3min)",
     ]
 
 

@@ -172,6 +172,23 @@ def test_what_this_machine_can_do_passes(text: str) -> None:
     assert _findings(text, _probe(CPU, GPU)) == []
 
 
+def test_more_devices_than_replicas_are_refused() -> None:
+    """One of them would not be used; fewer are given to the replicas in turn."""
+    text = "[profiles.p]\ndevice = ['cpu', 'cuda:0']\n[models.a]\nprofile = 'p'\nreplicas = {}"
+    (problem,) = problems_of(Sources(text=text.format(1)))
+    assert (problem.key, problem.line) == ("profiles.p.device", 2)
+    assert problem.message == "names 2 devices for 1 of replicas, raise that or name fewer"
+    assert loaded(text.format(3)).models["a"].devices == ["cpu", "cuda:0"]
+
+
+@pytest.mark.parametrize("device", ["'gpu'", "[]", "['cpu', 'cuda:x']", "7"])
+def test_what_is_no_device_is_told_so(device: str) -> None:
+    """One, or an item of a list."""
+    (problem,) = problems_of(Sources(text=f"[models.a]\ndevice = {device}"))
+    assert problem.key == "models.a.device"
+    assert "is no device, use auto, cpu, cuda or cuda:N, or a list" in problem.message
+
+
 def test_an_engine_that_the_environment_lacks_is_refused() -> None:
     """The one that it has is named."""
     probe = Probe(

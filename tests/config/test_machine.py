@@ -85,6 +85,13 @@ def test_a_gpu_that_a_model_does_not_use_is_none() -> None:
     assert findings(text.format("sdpa").replace("'cpu'", "'cuda'"), probe(CPU, GPU)) == []
 
 
+def test_each_of_several_devices_is_checked() -> None:
+    """Once, however often it is named."""
+    text = "[models.a]\nreplicas = 4\ndevice = ['cuda:0', 'cuda:1', 'cuda:1', 'cpu']"
+    absent = '"cuda:1" is not present, this machine has cpu, cuda:0'
+    assert findings(text, probe(CPU, GPU)) == [("models.a.device", absent)]
+
+
 @pytest.mark.parametrize(
     ("method", "devices", "problem"),
     [

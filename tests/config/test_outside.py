@@ -146,6 +146,20 @@ def test_the_last_option_of_a_key_holds() -> None:
     assert _with_set("log.level=debug", "log.level=error").config.log.level == "error"
 
 
+@pytest.mark.parametrize(
+    ("text", "devices"),
+    [
+        ("cuda:1", ["cuda:1"]),
+        ("cuda:0, cuda:1", ["cuda:0", "cuda:1"]),
+        ('["cuda:0"]', ["cuda:0"]),
+    ],
+)
+def test_one_device_or_a_list_of_them(text: str, devices: list[str]) -> None:
+    """What has a comma or brackets is a list, where both are possible."""
+    overrides = ["models.m.replicas=2", f"models.m.device={text}"]
+    assert load(Sources(text="[models.m]", overrides=overrides)).models["m"].devices == devices
+
+
 def test_an_option_may_add_a_model() -> None:
     """A model can be tried without touching a file."""
     assert _with_set('models."org/name".threads=2').models["org/name"].source == "org/name"

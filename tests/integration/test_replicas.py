@@ -86,3 +86,16 @@ async def test_fewer_gateways_cut_no_stream(daemon: RunningDaemon) -> None:
         text += "".join([delta async for delta in stream])
         assert text == LONG
         assert await text_of(client, model="m", input="still there?") == "still there?"
+
+
+async def test_replicas_run_on_the_devices_that_are_named(daemon: RunningDaemon) -> None:
+    """In turn, and each says on which it is; one that is added to the list moves nobody else."""
+    named = model(2) + '\ndevice = {}'
+    await daemon.started(named.format('["cpu", "cpu"]'))
+    status = await daemon.until(lambda status: len(serving(status)) == 2)
+    replicas = status["models"][0]["replicas"]
+    assert [each["device"] for each in replicas] == ["cpu", "cpu"]
+    before = serving(status)
+    daemon.write(named.format('"cpu"').replace("replicas = 2", "replicas = 3"))
+    await daemon.ask("Reload", wait=True)
+    assert serving(daemon.status())[:2] == before

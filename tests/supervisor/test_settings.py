@@ -104,3 +104,10 @@ def test_there_is_a_launch_for_each_replica_and_each_worker() -> None:
     """As many as the file says."""
     assert len(engine_launches("m", Model(source="s", replicas=3), Config())) == 3
     assert len(gateway_specs(Config(server=Server(workers=2)))) == 2
+
+
+def test_the_devices_are_given_to_the_replicas_in_turn() -> None:
+    """And each engine is told of its own alone."""
+    model = Model(source="s", replicas=3, device=["cuda:0", "cuda:1"])
+    launches = engine_launches("m", model, Config())
+    assert [each.spec.device for each in launches] == ["cuda:0", "cuda:1", "cuda:0"]

@@ -135,6 +135,18 @@ async def test_what_was_meant_to_end_is_no_crash(managed: Make) -> None:
     assert (await model(world))["last_exit"]["result"] == "stopped"
 
 
+async def test_each_replica_tells_its_device(managed: Make) -> None:
+    """The one that it is to have until it says which it has."""
+    world = managed(ONE + 'replicas = 3\ndevice = ["cuda:0", "cpu"]\n')
+    world.start()
+    starting = await model(world)
+    assert starting["device"] == "cuda:0, cpu"
+    assert [each["device"] for each in starting["replicas"]] == ["cuda:0", "cpu", "cuda:0"]
+    world.engines("m")[0].ready()
+    ready = await model(world)
+    assert [each["device"] for each in ready["replicas"]] == ["cpu", "cpu", "cuda:0"]
+
+
 async def test_the_last_log_records_are_told_as_many_as_wanted(managed: Make) -> None:
     """Of each model its own; none where nobody asked."""
     world = managed(ONE)

@@ -189,7 +189,7 @@ def _without_model(record: Document) -> Document:
 def _replica(replica: Document) -> str:
     doing = f", {_progress(replica)}" if _progress(replica) else ""
     pid = f"PID {replica['pid']}, " if replica["pid"] else ""
-    told = f"{replica['phase']}, {replica['role']}, up {timespan(replica['uptime'])}{doing}"
+    told = f"{replica['phase']}, {replica['role']}, {replica['device']}, up {timespan(replica['uptime'])}{doing}"
     return f"{replica['id']} ({pid}{told})"
 
 

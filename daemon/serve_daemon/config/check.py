@@ -93,6 +93,12 @@ def _model(model: Model, chain: Chain, probe: Probe | None) -> Iterator[Finding]
     if is_relative_path(model.source):
         message = f'"{model.source}" is relative to no file here, write the whole path'
         yield Finding(_path(chain, "source"), message)
+    if len(model.devices) > model.replicas:
+        message = (
+            f"names {len(model.devices)} devices for {model.replicas} of replicas, raise that or"
+            " name fewer"
+        )
+        yield Finding(_path(chain, "device", "replicas"), message)
     if 0 < model.max_batch_tokens < model.max_requests:
         message = (
             f"{model.max_batch_tokens} tokens a step can't hold one for each of"

@@ -62,6 +62,11 @@ def is_list(field: FieldInfo) -> bool:
     return get_origin(field.annotation) is list
 
 
+def may_be_list(field: FieldInfo) -> bool:
+    """Whether it takes a list beside something else."""
+    return any(get_origin(each) is list for each in get_args(field.annotation))
+
+
 def _plain_tables() -> dict[str, type[Table]]:
     return {
         name: field.annotation

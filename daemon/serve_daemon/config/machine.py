@@ -13,16 +13,12 @@ Broken = tuple[tuple[str, ...], str]  # keys, the first that is set is to blame,
 
 def check_machine(model: Model, probe: Probe) -> Iterator[Broken]:
     """Every rule that `model`, all of whose keys are filled in, breaks on this machine."""
-    devices = [
-        device
-        for device in probe.devices
-        if model.device == "auto" or device.name in (model.device, f"{model.device}:0")
-    ]
-    if devices:
-        yield from _on_devices(model, devices, probe)
-    else:
-        present = ", ".join(device.name for device in probe.devices)
-        yield ("device",), f'"{model.device}" is not present, this machine has {present}'
+    for name in dict.fromkeys(model.devices):
+        if devices := _named(name, probe):
+            yield from _on_devices(model, devices, probe)
+        else:
+            present = ", ".join(device.name for device in probe.devices)
+            yield ("device",), f'"{name}" is not present, this machine has {present}'
     if model.engine not in probe.engines:
         message = f'"{model.engine}" does not work here, use one of {", ".join(probe.engines)}'
         yield ("engine",), message
@@ -30,6 +26,13 @@ def check_machine(model: Model, probe: Probe) -> Iterator[Broken]:
     for key, method in _methods(model):
         if lack := probe.unavailable_quantization.get(method):
             yield (key,), f"weights quantized by {method} need {lack}"
+
+
+def _named(name: str, probe: Probe) -> list[Device]:
+    """The devices that may be meant."""
+    return [
+        each for each in probe.devices if name in {"auto", each.name} or each.name == f"{name}:0"
+    ]
 
 
 def _on_devices(model: Model, devices: list[Device], probe: Probe) -> Iterator[Broken]:

@@ -9,7 +9,7 @@ import tomli
 from pydantic import TypeAdapter, ValidationError
 from pydantic.fields import FieldInfo
 
-from serve_daemon.config.keys import field_at, is_list, named_tables, plain_keys
+from serve_daemon.config.keys import field_at, is_list, may_be_list, named_tables, plain_keys
 from serve_daemon.config.layers import Layer, Place
 from serve_daemon.config.problems import KeyPath, Problem, dotted
 
@@ -127,7 +127,7 @@ def _put(layer: Layer, path: KeyPath, text: str, place: Place) -> None:
 
 def _decode(field: FieldInfo, text: str) -> Any:
     """The text as a value of the key's type, or as it is: validation says what is wrong then."""
-    if is_list(field):
+    if is_list(field) or (may_be_list(field) and ("," in text or text.strip().startswith("["))):
         return _list(text)
     annotation: Any = field.annotation
     try:

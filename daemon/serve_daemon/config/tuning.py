@@ -1,6 +1,6 @@
 """The keys of models and profiles; as in `schema`, with all that is to be known of each."""
 
-from typing import Literal
+from typing import Literal, Self
 
 from pydantic import ByteSize
 
@@ -8,6 +8,7 @@ from serve_daemon.config.tables import Effect, Table, key
 from serve_daemon.config.values import (
     Count,
     CountOrZero,
+    Devices,
     Name,
     Seconds,
     SecondsOrZero,
@@ -44,11 +45,10 @@ class Tuning(Table):
         " LLM.int8. A checkpoint that is quantized already is found out and needs nothing.",
         Effect.REPLACE,
     )
-    device: str = key(
+    device: Devices = key(
         "auto",
-        "Where the model runs: auto, cpu, cuda or cuda:N.",
+        "Where the model runs: auto, cpu, cuda or cuda:N; of a list each replica gets one in turn.",
         Effect.REPLACE,
-        pattern=r"^(auto|cpu|cuda(:\d+)?)$",
     )
     load_format: Literal["auto", "dummy"] = key(
         "auto",
@@ -154,6 +154,15 @@ class Tuning(Table):
     start_limit_interval: Seconds = key(
         300.0, "Seconds over which crashes are counted.", Effect.UPDATE
     )
+
+    @property
+    def devices(self) -> list[str]:
+        """As a list, whether it is one or not."""
+        return [self.device] if isinstance(self.device, str) else self.device
+
+    def on(self, device: str) -> Self:
+        """The same, on one device."""
+        return self.model_copy(update={"device": device})
 
 
 class Profile(Tuning):

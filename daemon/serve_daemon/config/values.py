@@ -39,6 +39,19 @@ def _switch(value: Any, choose: ValidatorFunctionWrapHandler) -> Any:
         raise ValueError(f'{shown} is not known, use "auto", true or false') from None
 
 
+def _devices(value: Any, choose: ValidatorFunctionWrapHandler) -> Any:
+    try:
+        chosen = choose(value)
+    except ValidationError:
+        chosen = None
+    if chosen:
+        return chosen
+    shown = json.dumps(value, default=str)
+    raise ValueError(
+        f"{shown} is no device, use auto, cpu, cuda or cuda:N, or a list of them for replicas"
+    )
+
+
 Address = Annotated[str, AfterValidator(_address)]
 Name = Annotated[str, AfterValidator(_name)]
 Count = Annotated[int, Field(ge=1, le=_INT32_MAX)]
@@ -47,4 +60,6 @@ Seconds = Annotated[float, Field(gt=0)]
 SecondsOrZero = Annotated[float, Field(ge=0)]
 Size = Annotated[ByteSize, Field(ge=1, le=_INT64_MAX)]
 SizeOrZero = Annotated[ByteSize, Field(ge=0, le=_INT64_MAX)]
+Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
+Devices = Annotated[Device | list[Device], WrapValidator(_devices)]
 Switch = Annotated[Literal["auto"] | bool, WrapValidator(_switch)]

@@ -1,6 +1,7 @@
 """What the configuration says, in the words of the processes that work by it. Pure."""
 
 import sys
+from itertools import cycle, islice
 from typing import Literal
 
 from serve_daemon.config.schema import Config
@@ -22,6 +23,7 @@ GATEWAY_RESTARTS = RestartPolicy(
 
 
 def engine_spec(name: str, model: Model) -> EngineSpec:
+    (device,) = model.devices  # of one replica
     return EngineSpec(
         model=name,
         source=model.source,
@@ -29,7 +31,7 @@ def engine_spec(name: str, model: Model) -> EngineSpec:
         dtype=model.dtype,
         attn_implementation=model.attn_implementation,
         quantization=model.quantization,
-        device=model.device,
+        device=device,
         load_format=model.load_format,
         trust_remote_code=model.trust_remote_code,
         max_requests=model.max_requests,
@@ -51,9 +53,10 @@ def _chosen(switch: Literal["auto"] | bool) -> bool | None:
 
 
 def engine_launches(name: str, model: Model, config: Config) -> tuple[EngineLaunch, ...]:
-    """One for each replica."""
-    launch = EngineLaunch(config.engine.python or sys.executable, engine_spec(name, model))
-    return (launch,) * model.replicas
+    """One for each replica, on the devices in turn."""
+    python = config.engine.python or sys.executable
+    devices = islice(cycle(model.devices), model.replicas)
+    return tuple(EngineLaunch(python, engine_spec(name, model.on(each))) for each in devices)
 
 
 def engine_settings(model: Model, config: Config) -> UnitSettings:

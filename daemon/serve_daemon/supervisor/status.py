@@ -29,7 +29,7 @@ def model_status(model: ModelUnit, records: list[dict[str, Any]], now: float) ->
         "source": settings.source,
         "profile": settings.profile,
         "aliases": list(settings.aliases),
-        "device": ready.device if ready else settings.device,
+        "device": ready.device if ready else ", ".join(settings.devices),
         "dtype": ready.dtype if ready else settings.dtype,
         "attn_implementation": (
             ready.attn_implementation if ready else settings.attn_implementation
@@ -53,12 +53,13 @@ def _replica(instance: Instance, unit: Unit, now: float) -> dict[str, Any]:
     beat = instance.heartbeat
     if not isinstance(beat, EngineHeartbeat):
         beat = EngineHeartbeat(0, 0, 0, 0, 0.0)
-    progress = instance.progress
+    progress, ready = instance.progress, instance.ready
     roles = {id(unit.serving): "serving", id(unit.coming): "successor"}
     return {
         "id": instance.identity,
         "pid": instance.pid,
         "phase": instance.phase,
+        "device": ready.device if isinstance(ready, EngineReady) else instance.spec.spec.device,
         "role": roles.get(id(instance), "leaving"),
         "running": beat.running,
         "waiting": beat.waiting,
