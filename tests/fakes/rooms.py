@@ -24,7 +24,7 @@ class FakeMachine:
         return Estimate(program=0, weights=0, kv_cache=model.max_requests * GIBIBYTE, workspace=0)
 
     def device(self, model: Model) -> str | None:
-        return "cpu" if model.device == "auto" else model.device
+        return "cpu" if model.device == "auto" else model.devices[0]
 
     def free(self, device: str) -> int | None:
         return self.free_bytes.get(device)
@@ -47,7 +47,7 @@ class SmallMachine:
 
     def learn(self, *specs: str) -> None:
         for each in specs:
-            self.room.learn([cast("Any", each)], self.models[each])
+            self.room.learn({cast("Any", each): self.models[each]})
 
 
 class SmallWorld(World):

@@ -24,7 +24,7 @@ class ThisMachine:
     def device(self, model: Model) -> str | None:
         """Where an engine of `model` runs, as "cpu" or "cuda:N"; None where that isn't known."""
         probe = self._probe()
-        return None if probe is None else device_of(model.device, probe)
+        return None if probe is None else device_of(model.devices[0], probe)
 
     def free(self, device: str) -> int | None:
         """Bytes; None where nobody can tell."""

@@ -118,7 +118,7 @@ class Manager:
 
     def add(self, name: str, settings: Model) -> int:
         launches = engine_launches(name, settings, self.config)
-        self.room.learn(launches, settings)
+        self.room.learn({each: settings.on(each.spec.device) for each in launches})
         unit = Group(
             name,
             launches,
@@ -153,7 +153,7 @@ class Manager:
         model.settings = settings
         model.unit.settings = engine_settings(settings, self.config)
         launches = engine_launches(name, settings, self.config)
-        self.room.learn(launches, settings)
+        self.room.learn({each: settings.on(each.spec.device) for each in launches})
         generation = model.unit.replace(launches, reason)
         model.unit.start(reason, wake=is_woken)
         model.follow(self.config)

@@ -1,6 +1,6 @@
 """Where engines find memory: what each device has, what the units hold of it, who may start."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from typing import Protocol
 
 from msgspec import Struct
@@ -64,10 +64,10 @@ class Room:
         self._models: dict[EngineLaunch, Model] = {}
         self._needs: dict[EngineLaunch, Need] = {}
 
-    def learn(self, launches: Iterable[EngineLaunch], model: Model) -> None:
-        """Remember the keys that `launches` were made of, for as long as a unit may run them."""
-        self._models |= dict.fromkeys(launches, model)
-        used = {each for unit in self._units() for each in _specs(unit)} | set(launches)
+    def learn(self, models: Mapping[EngineLaunch, Model]) -> None:
+        """Remember the keys that launches were made of, for as long as a unit may run them."""
+        self._models |= models
+        used = {each for unit in self._units() for each in _specs(unit)} | set(models)
         self._models = {each: self._models[each] for each in self._models if each in used}
         self._needs = {each: self._needs[each] for each in self._needs if each in used}
 
