@@ -69,6 +69,7 @@ NEITHER, PERMANENT, OWN_MAKING = (False, False), (True, False), (False, True)
         (Result.HANG, OWN_MAKING),
         (Result.SUSPENDED, NEITHER),
         (Result.TIMEOUT, OWN_MAKING),
+        (Result.ROOM, PERMANENT),
         (Result.SPAWN, OWN_MAKING),
         (Result.SIGNAL, NEITHER),
         (Result.EXITED, NEITHER),
@@ -88,6 +89,7 @@ def test_a_class_says_who_must_act_and_who_may_be_to_blame(
     [
         (Result.HANG, "hang: why"),
         (Result.SUSPENDED, "suspended: why"),
+        (Result.ROOM, "no-room: why"),
         (Result.CRASH, "why"),
         (Result.TIMEOUT, "why"),
         (Result.STOPPED, "why"),

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from fakes.units import World
+from fakes.units import World, signals_of
 from serve_daemon.supervisor import instance, memory
 from serve_daemon.supervisor.exits import Result, explain
 from serve_daemon.supervisor.memory import count_oom_kills, resident_bytes
@@ -72,10 +72,10 @@ def test_silence_counts_from_when_we_could_hear_of_it() -> None:
     engine.excuse()
     world.clock.advance(19.0)
     world.unit.check()
-    assert engine.phase is instance.Phase.READY
+    assert signals_of(engine) == []
     world.clock.advance(2.0)
     world.unit.check()
-    assert engine.phase is instance.Phase.STOPPING
+    assert signals_of(engine) == [signal.SIGKILL]
 
 
 def test_memory_is_what_the_kernel_says() -> None:
