@@ -16,9 +16,11 @@ async def fits(_engine: Engine) -> bool:
 
 
 def make(model: ScriptedModel, prompt_length: int = 3, fits: Fits = fits) -> Generation:
+    """A request of the one client that there is, which stays in the table's count."""
     prompt = [token_at(position) for position in range(prompt_length)]
     order = Submit(0, f"req_{prompt_length}", prompt, LENGTH, [0], Sampling())
-    return Generation(order, "m", model.table, fits)
+    _, turn = model.table.admit("m", "")
+    return Generation(order, "m", turn, model.table, fits)
 
 
 def begin(

@@ -192,7 +192,7 @@ async def test_changes_that_bring_no_engine_are_no_news_to_a_client() -> None:
     word = asyncio.ensure_future(anext(request.batches()))
     for _ in range(5):
         model.withdraw(model.add())
-        model.table.dispatch("m").ring()
+        model.table.dispatch("m").turns.wake()
         await settle()
     assert not word.done()
     word.cancel()

@@ -33,7 +33,7 @@ def table_of(*routes: Route, woken: list[str] | None = None) -> RoutingTable:
 def status_of(table: RoutingTable, name: str) -> int:
     """What a request for the model is answered with; 0 if it is let in."""
     try:
-        table.admit(name)
+        table.admit(name, "")
     except ApiError as error:
         return error.status
     return 0
@@ -65,29 +65,29 @@ def test_a_table_replaces_the_one_before() -> None:
         ({"state": "failed", "can_wait": False, "reason": "no such file"}, 503),
     ],
 )
-def test_only_who_may_hope_is_let_in(fields: dict[str, Any], status: int) -> None:
+async def test_only_who_may_hope_is_let_in(fields: dict[str, Any], status: int) -> None:
     """A model that comes back is waited for."""
     assert status_of(table_of(route(**fields)), "m") == status
 
 
-def test_the_queue_is_bounded_and_counted_per_model() -> None:
+async def test_the_queue_is_bounded_and_counted_per_model() -> None:
     """Whoever leaves makes room for one more."""
     table = table_of(route("m"), route("other", aliases=[]))
-    _, leave = table.admit("m")
-    table.admit("default")
+    _, turn = table.admit("m", "")
+    table.admit("default", "")
     assert status_of(table, "m") == 429
     assert status_of(table, "other") == 0
-    leave()
+    turn.end()
     assert status_of(table, "m") == 0
     assert status_of(table, "m") == 429
 
 
-def test_gateways_that_share_the_sockets_share_the_queue() -> None:
+async def test_gateways_that_share_the_sockets_share_the_queue() -> None:
     """Each takes its part, rounded up."""
     table = table_of(route(max_queue=3))
     table.num_workers = 2
-    table.admit("m")
-    table.admit("m")
+    table.admit("m", "")
+    table.admit("m", "")
     assert status_of(table, "m") == 429
 
 
@@ -115,8 +115,9 @@ def test_no_engine_is_there_before_one_is_connected() -> None:
 async def test_waiting_ends_with_a_new_table_or_with_its_time() -> None:
     """Whichever comes first."""
     table = table_of(route())
-    await table.wait_for_change(0.001)
-    waiting = asyncio.ensure_future(table.wait_for_change(1000))
+    _, turn = table.admit("m", "")
+    await turn.wait(0.001)
+    waiting = asyncio.ensure_future(turn.wait(1000))
     await asyncio.sleep(0)
     assert not waiting.done()
     table.apply(Routes(2, [route()]))

@@ -14,9 +14,11 @@ from serve_daemon.gateway.prompts import Prepared, Prompts
 from serve_daemon.gateway.routes import RoutingTable
 from serve_daemon.gateway.stop_strings import StopStrings
 from serve_daemon.gateway.tokenizer import TextModel
-from serve_daemon.gateway.waiting import wait_for_engine
+from serve_daemon.gateway.waiting import wait_for_engine, wait_for_turn
 from serve_daemon.wire.messages import Finish
 from serve_daemon.wire.sampling import Sampling
+
+HOLD_SECONDS = 5.0  # a client that waits longer for its turn hears that there will be an answer
 
 
 @dataclass(frozen=True)
@@ -31,9 +33,9 @@ class Completion:
     """One request and its answer."""
 
     def __init__(self, request: GenerationRequest, exchange: Exchange, models: Models) -> None:
-        route, leave = models.table.admit(request.model)
+        route, turn = models.table.admit(request.model, exchange.client)
         exchange.model = route.model
-        exchange.on_end(leave)
+        exchange.on_end(turn.end)
         self.finish_reason: Finish = Finish.STOP
         self.cached_tokens = 0
         self._logprobs: list[TokenLogprob] = []
@@ -41,6 +43,7 @@ class Completion:
         self.exchange = exchange
         self._models = models
         self._model = route.model
+        self._turn = turn
         self._prepared: Prepared | None = None
 
     @property
@@ -77,11 +80,14 @@ class Completion:
     async def begin(self) -> None:
         """Prepare at once if an engine is ready, so that a bad request gets its status.
 
-        Raises `ApiError`.
+        So does one that is pushed out of a full queue, unless it has been there for long. Raises
+        `ApiError`.
         """
         engine = self._models.table.engine(self._model)
         if engine is not None:
             self._prepared = await self._prepare(engine)
+            await wait_for_turn(self._turn, HOLD_SECONDS)
+        self._turn.promise()
 
     async def pieces(self) -> AsyncIterator[str]:
         """The answer's text, as it comes; an empty piece every second in which none came.
@@ -90,7 +96,7 @@ class Completion:
         """
         while True:
             if self._prepared is None:
-                async for engine in wait_for_engine(self._models.table, self._model):
+                async for engine in wait_for_engine(self._models.table, self._model, self._turn):
                     if engine is not None:
                         self._prepared = await self._prepare(engine)
                     yield ""
@@ -121,7 +127,7 @@ class Completion:
         async def fits(engine: Engine) -> bool:
             return await self._models.prompts.has_vocabulary(engine, prepared.text_model)
 
-        generation = Generation(prepared.order, self._model, self._models.table, fits)
+        generation = Generation(prepared.order, self._model, self._turn, self._models.table, fits)
         self.exchange.on_end(generation.close)
         return generation
 

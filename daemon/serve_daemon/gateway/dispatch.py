@@ -1,30 +1,20 @@
-"""The requests for one model: to which engine each goes, and who goes apart."""
+"""The requests for one model: whose turn it is, to which engine each goes, and who goes apart."""
 
-from collections.abc import Collection, Hashable, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 
 from serve_daemon.gateway.affinity import Affinity
-from serve_daemon.gateway.bell import Bell
 from serve_daemon.gateway.engines import Engine
 from serve_daemon.gateway.suspects import Standing, Suspects
+from serve_daemon.gateway.turns import Turns
 
 
 class Dispatch:
     """Joins what decides; a request is known by its `Generation`."""
 
-    def __init__(self) -> None:
-        self._bells: set[Bell] = set()
+    def __init__(self, model: str, engines: Callable[[], Sequence[Engine]]) -> None:
+        self.turns = Turns(model, lambda: [each.load for each in engines()])
         self._affinity = Affinity()
         self._suspects = Suspects()
-
-    def join(self) -> Bell:
-        """The bell that rings for a request whenever `choose` may say something else."""
-        bell = Bell()
-        self._bells.add(bell)
-        return bell
-
-    def ring(self) -> None:
-        for bell in self._bells:
-            bell.ring()
 
     def choose(
         self,
@@ -56,23 +46,22 @@ class Dispatch:
     def progress(self, request: Hashable) -> None:
         """A token has come of it."""
         if self._suspects.progress(request):
-            self.ring()
+            self.turns.wake()
 
     def lose(self, request: Hashable, engine_id: str, *, crashed: bool) -> Standing:
         """Its engine has lost it; how it stands then."""
         standing = self._suspects.lose(request, engine_id, crashed=crashed)
-        self.ring()
+        self.turns.wake()
         return standing
 
     def remember(self, engine_id: str, tokens: Sequence[int]) -> None:
         """So much the engine has computed when the request left it."""
         self._affinity.remember(engine_id, tokens)
 
-    def leave(self, request: Hashable, bell: Bell) -> None:
+    def leave(self, request: Hashable) -> None:
         """It is over; again is no error."""
-        self._bells.discard(bell)
         if self._suspects.leave(request):
-            self.ring()
+            self.turns.wake()
 
     def keep(self, engine_ids: Collection[str]) -> None:
         """Forget all engines but these."""

@@ -18,6 +18,10 @@ log = structlog.get_logger()
 RECONNECT_SECONDS = 0.5
 
 
+def _do_nothing() -> None:
+    pass
+
+
 class EngineLost(Exception):  # noqa: N818 - it names what happened
     """The engine went away while it had the sequence."""
 
@@ -28,8 +32,11 @@ class Sequence:
     What waits here to be taken is bounded by what was asked for: `max_new_tokens`.
     """
 
-    def __init__(self, number: int, engine: "Engine", num_tokens: int) -> None:
+    def __init__(
+        self, number: int, engine: "Engine", num_tokens: int, on_end: Callable[[], None]
+    ) -> None:
         self.num_tokens = num_tokens  # that it began with
+        self.on_end = on_end
         self._number = number
         self._engine = engine
         self._outputs: list[Output] = []
@@ -85,15 +92,16 @@ class Engine:
         slots = self.address.ready.max_requests
         return Load(self.engine_id, len(self._sequences), self._num_tokens, slots)
 
-    def submit(self, order: Submit) -> Sequence:
+    def submit(self, order: Submit, on_end: Callable[[], None] = _do_nothing) -> Sequence:
         """Have a sequence generated; its number in `order` is given here.
 
-        Raises `EngineLost` where nothing can be begun any more.
+        `on_end` is called when that has ended there, unless the engine is lost. Raises
+        `EngineLost` where nothing can be begun any more.
         """
         if not self.is_connected or self._is_withdrawn:
             raise EngineLost
         number = next(self._numbers)
-        sequence = self._sequences[number] = Sequence(number, self, len(order.tokens))
+        sequence = self._sequences[number] = Sequence(number, self, len(order.tokens), on_end)
         self._num_tokens += sequence.num_tokens
         self._peer.send(msgspec.structs.replace(order, sequence=number))
         return sequence
@@ -107,6 +115,7 @@ class Engine:
         sequence = self._sequences.pop(number, None)
         if sequence is not None:
             self._num_tokens -= sequence.num_tokens
+            sequence.on_end()
         return sequence
 
     def withdraw(self) -> None:

@@ -56,10 +56,22 @@ def too_slow(limit_seconds: float) -> ApiError:
     return ApiError(408, ErrorBody(message, INVALID, None, "request_timeout"))
 
 
-def queue_full(model: str, limit: int) -> ApiError:
+def queue_full(model: str, limit: int, retry_after_seconds: int) -> ApiError:
     message = f"The model '{model}' has {limit} open requests already; try again later."
+    return _too_many(message, retry_after_seconds)
+
+
+def pushed_out(model: str, retry_after_seconds: int) -> ApiError:
+    message = (
+        f"The model '{model}' has as many open requests as it may, most of them of this client,"
+        " and another one came; try again later."
+    )
+    return _too_many(message, retry_after_seconds)
+
+
+def _too_many(message: str, retry_after_seconds: int) -> ApiError:
     body = ErrorBody(message, "rate_limit_error", None, "rate_limit_exceeded")
-    return ApiError(429, body, retry_after_seconds=1)
+    return ApiError(429, body, retry_after_seconds=retry_after_seconds)
 
 
 def unavailable(message: str) -> ApiError:

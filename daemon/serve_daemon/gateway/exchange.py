@@ -1,5 +1,6 @@
 """One HTTP request and its reply, as far as all endpoints are alike: id, record, end."""
 
+import ipaddress
 import re
 import time
 import uuid
@@ -11,6 +12,7 @@ log = structlog.get_logger()
 
 GOOD_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 PROBE_PATHS = ("/health", "/ready")  # probes come every few seconds
+IPV6_SITE_BYTES = 8  # one host may use any address of these
 LEFT = ("disconnected", "stalled")
 GONE = 499  # as nginx logs it: the client left before the reply was whole
 
@@ -22,6 +24,7 @@ class Exchange:
         self.request_id = _request_id(headers)
         self.method = str(scope["method"])
         self.path = str(scope["path"])
+        self.client = client_of(scope.get("client"))
         self.body = b""
         self.status = 0
         self.outcome = "answered"  # or what ended it early
@@ -73,6 +76,17 @@ class Exchange:
         if self._first_token is not None:
             record["first_token_seconds"] = round(self._first_token - self._begun, 4)
         return record
+
+
+def client_of(address: object) -> str:
+    """Who shares with others: the host of the peer, or its network of IPv6; "" on a Unix socket."""
+    match address:
+        case (str() as host, _) if ":" in host:
+            whole = ipaddress.IPv6Address(host.partition("%")[0])
+            return str(whole.ipv4_mapped or whole.packed[:IPV6_SITE_BYTES].hex())
+        case (str() as host, _):
+            return host
+    return ""
 
 
 def _request_id(headers: Iterable[tuple[bytes, bytes]]) -> str:

@@ -15,6 +15,7 @@ from serve_daemon.gateway.engines import Engine, EngineLost, Sequence
 from serve_daemon.gateway.errors import engine_failed, failed
 from serve_daemon.gateway.routes import RoutingTable
 from serve_daemon.gateway.suspects import Standing
+from serve_daemon.gateway.turns import Turn
 from serve_daemon.gateway.waiting import IDLE_SECONDS, wait_for
 from serve_daemon.wire.messages import Finish, Output, Submit
 from serve_daemon.wire.sampling import Logprobs
@@ -33,17 +34,19 @@ class OtherModel(Exception):  # noqa: N818 - it names what happened
 class Generation:
     """One sequence, from its prompt to its end."""
 
-    def __init__(self, order: Submit, model: str, table: RoutingTable, fits: Fits) -> None:
+    def __init__(
+        self, order: Submit, model: str, turn: Turn, table: RoutingTable, fits: Fits
+    ) -> None:
         self.output: list[int] = []
         self.logprobs: list[tuple[int, Logprobs]] = []  # by token, if the order asks for them
         self.cached_tokens = 0
         self.finish: Finish | None = None
         self._order = order
         self._model = model
+        self._turn = turn
         self._table = table
         self._fits = fits
         self._dispatch = table.dispatch(model)
-        self._bell = self._dispatch.join()
         self._fitting: set[str] = set()  # artefacts whose tokens mean what the order's mean
         self._unfit: set[str] = set()  # those whose tokens mean something else
         self._let_alone_at = ""  # the engine that a last trial may begin on
@@ -59,7 +62,7 @@ class Generation:
     def close(self) -> None:
         """Free the sequence in the engine that works on it, if one does, and make way."""
         self._leave_engine()
-        self._dispatch.leave(self, self._bell)
+        self._dispatch.leave(self)
 
     def _leave_engine(self) -> None:
         if self._sequence is not None:
@@ -74,9 +77,7 @@ class Generation:
         """
         try:
             while self.finish is None:
-                async for engine in wait_for(
-                    self._table, self._model, self._choose, self._bell.wait
-                ):
+                async for engine in wait_for(self._table, self._model, self._turn, self._choose):
                     if engine is None:
                         yield []
                     elif await self._is_fit(engine):
@@ -94,6 +95,8 @@ class Generation:
             self._give_up(ready)
         if self._is_refused and self._refused_by.issuperset(each.engine_id for each in able):
             self._is_refused = False  # by all: once more when something has changed
+            return None
+        if not self._turn.has_come():
             return None
         return self._dispatch.choose(able, self, self._tokens, self._refused_by)
 
@@ -137,8 +140,9 @@ class Generation:
 
     async def _run(self, engine: Engine) -> AsyncIterator[list[int]]:
         self._dispatch.begin(self, engine.engine_id, self._tokens)
+        self._turn.begin()
         try:
-            self._sequence = engine.submit(self._rest())
+            self._sequence = engine.submit(self._rest(), self._turn.rest)
             while self.finish is None:
                 outputs = await self._sequence.take(IDLE_SECONDS)
                 tokens = self._absorb(outputs, engine)
@@ -149,6 +153,8 @@ class Generation:
             await self._lose(engine)
         finally:
             self._leave_engine()
+            if self.finish is None:
+                self._turn.again()
             self._dispatch.remember(engine.engine_id, self._tokens)
 
     @property

@@ -1,13 +1,11 @@
 """The routing table: which models there are, who may ask for them, which engine answers."""
 
-import asyncio
-import contextlib
-from collections import Counter, defaultdict
 from collections.abc import Callable
 
 from serve_daemon.gateway.dispatch import Dispatch
 from serve_daemon.gateway.engines import Engine, Engines
-from serve_daemon.gateway.errors import model_not_found, queue_full, unavailable
+from serve_daemon.gateway.errors import model_not_found, unavailable
+from serve_daemon.gateway.turns import Turn
 from serve_daemon.gateway.verdicts import Verdicts
 from serve_daemon.wire.routing import Route, Routes
 
@@ -26,12 +24,10 @@ class RoutingTable:
         self.engines = Engines(self._signal)
         self._routes: dict[str, Route] = {}
         self._names: dict[str, str] = {}
-        self._open: Counter[str] = Counter()
         self._capacity: dict[str, int] = {}  # the last known; a model keeps it while it restarts
-        self._dispatches: defaultdict[str, Dispatch] = defaultdict(Dispatch)
+        self._dispatches: dict[str, Dispatch] = {}
         self._wake = wake
         self._woken: set[str] = set()  # under this table
-        self._changed = asyncio.Event()
 
     def apply(self, message: Routes) -> None:
         self._routes = {route.model: route for route in message.routes}
@@ -63,23 +59,15 @@ class RoutingTable:
         except KeyError:
             raise model_not_found(name) from None
 
-    def admit(self, name: str) -> tuple[Route, Callable[[], None]]:
-        """Let one more request in; the second value counts it out again.
+    def admit(self, name: str, client: str) -> tuple[Route, Turn]:
+        """Let one more request in, for as long as its turn is not ended.
 
         Raises `ApiError`: 404 for a model that nobody knows, 503 for one that nobody will serve,
         429 for one that too many ask for.
         """
         route = self.find(name)
         _refuse_if_hopeless(route)
-        limit = self._limit(route)
-        if self._open[route.model] >= limit:
-            raise queue_full(route.model, limit)
-        self._open[route.model] += 1
-
-        def leave() -> None:
-            self._open[route.model] -= 1
-
-        return route, leave
+        return route, self.dispatch(route.model).turns.join(client, self._limit(route))
 
     def _limit(self, route: Route) -> int:
         """How many requests for the model may be open here: this worker's share, rounded up."""
@@ -88,7 +76,15 @@ class RoutingTable:
 
     def dispatch(self, model: str) -> Dispatch:
         """Who decides about the requests for a model, by its own name."""
+        if model not in self._dispatches:
+            self._dispatches[model] = Dispatch(model, lambda: self._connected(model))
         return self._dispatches[model]
+
+    def _connected(self, model: str) -> list[Engine]:
+        """Those that take sequences of `model`; none of one that is gone."""
+        route = self._routes.get(model)
+        addresses = route.engines if route is not None else []
+        return self.engines.connected(address.engine_id for address in addresses)
 
     def ready_engines(self, model: str) -> list[Engine]:
         """Those that take sequences of `model`; none while they are still to come.
@@ -97,7 +93,7 @@ class RoutingTable:
         """
         route = self.find(model)
         _refuse_if_hopeless(route)
-        return self.engines.connected(address.engine_id for address in route.engines)
+        return self._connected(model)
 
     def has_engine(self, engine: Engine) -> bool:
         """Whether the engine is in the table still, connected or not."""
@@ -113,17 +109,10 @@ class RoutingTable:
             self._woken.add(model)
             self._wake(model)
 
-    async def wait_for_change(self, seconds: float) -> None:
-        """Return when the table or a connection changed, or after so long."""
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(seconds):
-                await self._changed.wait()
-
     def _signal(self) -> None:
-        self._changed.set()
-        self._changed = asyncio.Event()
+        """The table or a connection has changed."""
         for dispatch in self._dispatches.values():
-            dispatch.ring()
+            dispatch.turns.wake()
 
 
 def _refuse_if_hopeless(route: Route) -> None:

@@ -1,28 +1,44 @@
 """Waiting for an engine, in steps that are short enough to tell the client that it is alive."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable
 
 from serve_daemon.gateway.engines import Engine
 from serve_daemon.gateway.errors import unavailable
 from serve_daemon.gateway.routes import RoutingTable
+from serve_daemon.gateway.turns import Turn
 
 IDLE_SECONDS = 1.0  # how often a waiting client hears of us
 
 
-async def wait_for_engine(table: RoutingTable, model: str) -> AsyncIterator[Engine | None]:
+async def wait_for_engine(
+    table: RoutingTable, model: str, turn: Turn
+) -> AsyncIterator[Engine | None]:
     """None every second, and at last an engine. Raises as `wait_for` does."""
-    async for engine in wait_for(table, model, lambda: table.engine(model), table.wait_for_change):
+
+    def find() -> Engine | None:
+        turn.has_come()  # or was pushed out
+        return table.engine(model)
+
+    async for engine in wait_for(table, model, turn, find):
         yield engine
 
 
+async def wait_for_turn(turn: Turn, seconds: float) -> None:
+    """Return when the turn has come, or after so long.
+
+    Raises `ApiError` 429 when it was pushed out.
+    """
+    loop = asyncio.get_running_loop()
+    until = loop.time() + seconds
+    while not turn.has_come() and (left := until - loop.time()) > 0:
+        await turn.wait(left)
+
+
 async def wait_for(
-    table: RoutingTable,
-    model: str,
-    find: Callable[[], Engine | None],
-    wait: Callable[[float], Awaitable[None]],
+    table: RoutingTable, model: str, turn: Turn, find: Callable[[], Engine | None]
 ) -> AsyncIterator[Engine | None]:
-    """None every second, and at last what `find` finds, tried whenever `wait` returns.
+    """None every second, and at last what `find` finds, tried whenever the turn's bell rings.
 
     Raises `ApiError` 503 if none was ready for the model's `queue_timeout`, or none will be. While
     one is ready, it is waited for without limit: what keeps the request from it ends.
@@ -37,7 +53,7 @@ async def wait_for(
         left = since + table.find(model).queue_timeout - loop.time()
         if left <= 0:
             raise _too_late(table, model)
-        await wait(max(0.0, min(word_at - loop.time(), left)))
+        await turn.wait(max(0.0, min(word_at - loop.time(), left)))
         if loop.time() >= word_at:
             yield None
             word_at = loop.time() + IDLE_SECONDS
