@@ -182,7 +182,8 @@ class Generation:
             if not self.output and not new:  # what a later engine finds is our own output, too
                 self.cached_tokens = output.cached_tokens
             new += output.tokens
-            self.logprobs += zip(output.tokens, output.logprobs, strict=False)
+            if output.logprobs:
+                self.logprobs += zip(output.tokens, output.logprobs, strict=False)
             self.finish = output.finish
         if new:
             self.output += new
