@@ -129,8 +129,8 @@ class FakeJournal:
         self.states.append(unit.state)
         self.reasons.append(reason)
 
-    def noted(self, _unit: Supervised, message: str) -> None:
-        self.notes.append(message)
+    def noted(self, _unit: Supervised, message: str, reason: str = "") -> None:
+        self.notes.append(f"{message}: {reason}" if reason else message)
 
 
 class World:

@@ -164,14 +164,13 @@ class Group(Settling):
             self.since = self._ports.clock.time()
             self._ports.journal.moved(self, before, reason)
         else:
-            why = f": {reason}" if reason else ""
-            self._ports.journal.noted(self, f"one of its processes is {unit.state}{why}")
+            self._ports.journal.noted(self, f"one of its processes is {unit.state}", reason)
         self._advance()
         self.changes.notify()
 
-    def noted(self, _unit: Supervised, message: str) -> None:
+    def noted(self, _unit: Supervised, message: str, reason: str = "") -> None:
         self._judge()
-        self._ports.journal.noted(self, message)
+        self._ports.journal.noted(self, message, reason)
         self._advance()
         self.changes.notify()
 
@@ -192,7 +191,7 @@ class Group(Settling):
         failure = self.outcome(self.generation)
         if failure and self._proven is not None and self._proven != self.spec:
             self._failed = {self.generation: failure}
-            self._want(self._proven, f"back to what worked: {failure}")
+            self._want(self._proven, "back to what worked")
             if self._turns.waiting:
                 self._ports.journal.noted(self, self._reason)
 

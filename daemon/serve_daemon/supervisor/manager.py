@@ -85,8 +85,8 @@ class Manager:
         self._ledger.moved(unit, old, reason)
         self._after_change(unit)
 
-    def noted(self, unit: Supervised, message: str) -> None:
-        self._ledger.noted(unit, message)
+    def noted(self, unit: Supervised, message: str, reason: str = "") -> None:
+        self._ledger.noted(unit, message, reason)
         self._after_change(unit)
 
     def _after_change(self, unit: Supervised) -> None:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from msgspec import Struct
 
+from serve_daemon.supervisor.exits import LastExit
 from serve_daemon.supervisor.instance import Clock, Instance, Limits
 from serve_daemon.supervisor.placement import Decision, Placement
 from serve_daemon.supervisor.restarts import RestartPolicy
@@ -41,6 +42,8 @@ class Supervised(Protocol):
     def name(self) -> str: ...
     @property
     def state(self) -> State: ...
+    @property
+    def last_exit(self) -> LastExit | None: ...
 
 
 class Journal(Protocol):
@@ -49,8 +52,8 @@ class Journal(Protocol):
     def moved(self, unit: Supervised, old: State, reason: str) -> None:
         """The unit has left state `old`."""
 
-    def noted(self, unit: Supervised, message: str) -> None:
-        """Something happened that leaves the state as it is."""
+    def noted(self, unit: Supervised, message: str, reason: str = "") -> None:
+        """Something happened that leaves the state as it is, and why if that is known."""
 
 
 class Room(Protocol):

@@ -165,12 +165,14 @@ class Reloader:
         return Begun(change)
 
     def _end(self, reload: Reload) -> None:
-        failed = [each for each in reload.changes if each.outcome == "failed"]
-        self.last_outcome = "failed" if failed else "applied"
-        words = [f"{each.subject}: {each.reason}" for each in failed]
-        tell = self._ledger.refused if failed else self._ledger.reload
-        tell(f"reload {self.last_outcome}", words)
-        if not failed:
+        failures = {
+            each.subject: each.reason for each in reload.changes if each.outcome == "failed"
+        }
+        self.last_outcome = "failed" if failures else "applied"
+        if failures:
+            self._ledger.reload_failed(failures)
+        else:
+            self._ledger.reload("reload applied", [])
             self._keep(reload.kept)
         self._under_way.discard(reload)
         self._manager.changes.notify()

@@ -179,10 +179,10 @@ class Unit(Processes):
             return
         self._wanted.go_back(generation, reason)
         if self.serving is not None:
-            self._journal.noted(self, f"the replacement failed, the old one goes on: {reason}")
+            self._journal.noted(self, "the replacement failed, the old one goes on", reason)
         elif self._made_room:
             self._made_room = False
-            self._journal.noted(self, f"the replacement failed, the old one comes back: {reason}")
+            self._journal.noted(self, "the replacement failed, the old one comes back", reason)
             self._converge()
         else:
             self._crash(ended, is_proven=True)
