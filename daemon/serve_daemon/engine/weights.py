@@ -21,18 +21,21 @@ def from_checkpoint(spec: EngineSpec, folder: Path, device: str) -> Any:
     import torch
     from transformers import AutoConfig, AutoModelForCausalLM
 
+    from serve_daemon.engine.mapped import ReadOnce
+
     config = AutoConfig.from_pretrained(folder, trust_remote_code=spec.trust_remote_code)
     dtype = getattr(torch, dtype_of(spec, _named(config.dtype), device))
     placement = {} if device == "cpu" else {"device_map": {"": device}}
-    model, report = AutoModelForCausalLM.from_pretrained(
-        folder,
-        config=config,
-        dtype=dtype,
-        trust_remote_code=spec.trust_remote_code,
-        output_loading_info=True,
-        **placement | quantization.arguments(spec, dtype, device),
-        **_attention(spec),
-    )
+    with ReadOnce():
+        model, report = AutoModelForCausalLM.from_pretrained(
+            folder,
+            config=config,
+            dtype=dtype,
+            trust_remote_code=spec.trust_remote_code,
+            output_loading_info=True,
+            **placement | quantization.arguments(spec, dtype, device),
+            **_attention(spec),
+        )
     _check_complete(report["missing_keys"], folder)
     return model
 

@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from serve_daemon.engine.kernels import build, operators, reference
+from serve_daemon.engine.mapped import MappedFiles
 
 AVX512_BF16 = 3  # the `Level` of source/targets.h
 
@@ -57,10 +58,12 @@ def pack_linears(model: nn.Module) -> int:
         for name, child in parent.named_children()
         if _is_packable(child)
     ]
+    files = MappedFiles()
     packed: dict[nn.Module, PackedLinear] = {}
     for parent, name, child in places:
         if child not in packed:
             packed[child] = PackedLinear(child)
+            files.let_go(child.weight)
             del child.weight  # `places` holds the layer still
         setattr(parent, name, packed[child])
     return len(packed)

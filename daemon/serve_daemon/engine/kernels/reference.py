@@ -75,7 +75,8 @@ def _hidden(positions: Tensor, length: int, window: int) -> Tensor:
 def pack_bf16_weight(weight: Tensor) -> Tensor:
     """`weight` [out, in] as [out / 32, in / 2, 32, 2], padded by zeros: what bf16_linear reads."""
     outputs, inputs = weight.shape
-    padded = torch.nn.functional.pad(weight, (0, inputs % 2, 0, -outputs % PANEL))
+    padding = (0, inputs % 2, 0, -outputs % PANEL)
+    padded = torch.nn.functional.pad(weight, padding) if any(padding) else weight
     panels = padded.reshape(-1, PANEL, padded.shape[1] // 2, 2)
     return panels.transpose(1, 2).contiguous()
 
