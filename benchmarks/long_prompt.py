@@ -13,7 +13,7 @@ import datetime as dt
 import statistics
 import tempfile
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import islice, pairwise
 from pathlib import Path
 
@@ -36,8 +36,6 @@ from processes import (
 )
 from workload import long_prompts, prompts
 
-# The model has little to say to a list of words, and might end before it says anything.
-UNENDING = {"ignore_eos": True}
 ANSWER_TOKENS = 4  # of the long prompt
 
 HEAD = (
@@ -74,6 +72,11 @@ def delay_of(stream: Reply, prompt: Reply) -> Delay:
     return Delay(statistics.median(usual), max(meanwhile))
 
 
+def unending(target: Target, num_tokens: int) -> Target:
+    """With answers of so many tokens, none of which is the end: that one has no text to be seen."""
+    return replace(target, more={"min_tokens": num_tokens})
+
+
 async def one_round(
     target: Target, seed: int, chosen: argparse.Namespace
 ) -> tuple[list[Delay], Reply]:
@@ -86,16 +89,18 @@ async def one_round(
         if min(begun) >= chosen.before:
             steady.set()
 
+    steady_target = unending(target, chosen.tokens)
     questions = islice(prompts(seed), chosen.streams)
     async with asyncio.TaskGroup() as group:
         streams = [
             group.create_task(
-                ask(target, text, chosen.tokens, lambda stream=stream: count(stream))  # type: ignore[misc]
+                ask(steady_target, text, chosen.tokens, lambda stream=stream: count(stream))  # type: ignore[misc]
             )
             for stream, text in enumerate(questions)
         ]
         await steady.wait()
-        prompt = await ask(target, next(long_prompts(seed, chosen.prompt_tokens)), ANSWER_TOKENS)
+        long = next(long_prompts(seed, chosen.prompt_tokens))
+        prompt = await ask(unending(target, ANSWER_TOKENS), long, ANSWER_TOKENS)
     return [delay_of(each.result(), prompt) for each in streams], prompt
 
 
@@ -106,7 +111,7 @@ def rows_of(contestant: Contestant, chosen: argparse.Namespace) -> list[str]:
     try:
         with running(contestant.command(port), contestant.environment) as process:
             seconds_to_first_answer(process, port, contestant.model, chosen.give_up)
-            target = Target(port, contestant.model, chosen.give_up, UNENDING)
+            target = Target(port, contestant.model, chosen.give_up)
             for number in range(chosen.rounds):
                 delays, prompt = uvloop.run(one_round(target, number, chosen))
                 rows.append(row(contestant.name, number + 1, delays, prompt))
@@ -134,7 +139,7 @@ def options() -> argparse.Namespace:
     add = parser.add_argument
     add("--engines", nargs="+", default=list(ENGINES))
     add("--streams", type=int, default=8)
-    add("--tokens", type=int, default=320, help="of each stream's answer")
+    add("--tokens", type=int, default=512, help="of each stream's answer")
     add("--before", type=int, default=32, help="tokens of each stream before the prompt comes")
     add("--prompt-tokens", type=int, default=2000)
     add("--rounds", type=int, default=3)

@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import threading
 from collections.abc import Callable
 
 import structlog
@@ -11,6 +12,8 @@ from serve_daemon.wire.messages import Cancel, Output, Step, Submit, ToEngine, W
 from serve_daemon.wire.transport import Peer
 
 MAX_UNSENT_BYTES = 16 * 1024 * 1024  # of one gateway, which then reads nothing
+
+PATIENCE_SECONDS = 0.005  # of the computing thread, for the event loop between two steps
 
 log = structlog.get_logger()
 
@@ -70,6 +73,7 @@ class Server:
         self._welcome = welcome
         self._loop = loop
         self._on_fatal = on_fatal
+        self._delivered = threading.Event()
         self._owners = itertools.count()
         self._connections: dict[int, Connection] = {}
         self._on_empty: Callable[[], None] | None = None
@@ -113,12 +117,23 @@ class Server:
         self._tell_if_empty()
 
     def step(self, outputs: Outputs) -> None:
+        """Return once the outputs are on their way, or the loop has no time for them.
+
+        A compiled step keeps the interpreter from its begin to its end: what the event loop has
+        not done between two steps it does a whole step later.
+        """
+        self._delivered.clear()
         self._loop.call_soon_threadsafe(self._deliver, outputs)
+        self._delivered.wait(PATIENCE_SECONDS)
 
     def fatal(self, error: BaseException) -> None:
         self._loop.call_soon_threadsafe(self._on_fatal, error)
 
     def _deliver(self, outputs: Outputs) -> None:
+        self._send(outputs)
+        self._delivered.set()
+
+    def _send(self, outputs: Outputs) -> None:
         for owner, of_owner in outputs.items():
             connection = self._connections.get(owner)
             if connection is None:

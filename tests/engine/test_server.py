@@ -1,0 +1,91 @@
+"""How the outputs of a step leave the engine."""
+
+import asyncio
+from typing import Any
+
+import msgspec
+import pytest
+
+from serve_daemon.engine.protocol import Facts, Stats
+from serve_daemon.engine.server import Connection, Server
+from serve_daemon.wire.framing import Receiver
+from serve_daemon.wire.messages import FromEngine, Output, Step, Submit, Welcome
+
+
+class Silent:
+    """An engine that is told of sequences, and computes none."""
+
+    def start(self, sink: object) -> None: ...
+
+    def facts(self) -> Facts:
+        raise NotImplementedError
+
+    def submit(self, owner: int, sequence: Submit) -> None: ...
+
+    def cancel(self, owner: int, sequence: int) -> None: ...
+
+    def use_threads(self, threads: int) -> None: ...
+
+    def stats(self) -> Stats:
+        raise NotImplementedError
+
+    def stop(self) -> None: ...
+
+
+class Gateway(asyncio.Transport):
+    """Keeps what it is sent."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.bytes = b""
+
+    def write(self, data: Any) -> None:
+        self.bytes += data
+
+    def is_closing(self) -> bool:
+        return False
+
+    def get_write_buffer_size(self) -> int:
+        return 0
+
+    @property
+    def outputs(self) -> list[Output]:
+        messages = Receiver[FromEngine](msgspec.msgpack.Decoder(FromEngine)).feed(self.bytes)
+        return [output for each in messages if isinstance(each, Step) for output in each.outputs]
+
+
+OUTPUT = Output(sequence=1, tokens=[7])
+
+
+@pytest.fixture
+async def server() -> Server:
+    loop = asyncio.get_running_loop()
+    return Server(engine=Silent(), welcome=Welcome("e1", "m"), loop=loop, on_fatal=lambda _: None)
+
+
+def connect(server: Server) -> tuple[Connection, Gateway]:
+    """A gateway with one sequence."""
+    connection, gateway = server.connection(), Gateway()
+    connection.connection_made(gateway)
+    connection.live.add(OUTPUT.sequence)
+    return connection, gateway
+
+
+async def test_a_step_returns_when_its_outputs_are_on_their_way(server: Server) -> None:
+    """What comes after it may keep the interpreter for long."""
+    connection, gateway = connect(server)
+
+    def compute() -> list[Output]:
+        server.step({connection.owner: [OUTPUT]})
+        return gateway.outputs
+
+    assert await asyncio.to_thread(compute) == [OUTPUT]
+
+
+async def test_a_step_does_not_wait_for_a_loop_that_has_no_time(server: Server) -> None:
+    """Here it is in the loop's way itself."""
+    connection, gateway = connect(server)
+    server.step({connection.owner: [OUTPUT]})
+    assert not gateway.outputs
+    await asyncio.sleep(0)
+    assert gateway.outputs == [OUTPUT]
