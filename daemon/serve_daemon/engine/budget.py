@@ -13,7 +13,7 @@ ACCELERATOR_BATCH_TOKENS = 2048
 
 PATIENCE = 0.75  # usual steps that a stream's next token may come later, disturbances aside
 FIRST_TOKENS = 32  # while nothing is known of this machine
-SMALLEST_TOKENS = 4
+SMALLEST_TOKENS = 16  # fewer save little: a step with any has costs of its own
 GROWTH = 1.25  # of a share that was not too much
 DRIFT = 1.05  # of what is usual, with each step that was longer or shorter than that: a median
 
