@@ -9,6 +9,7 @@ from serve_daemon.supervisor.group import Group
 from serve_daemon.supervisor.instance import Instance
 from serve_daemon.supervisor.ports import Ports
 from serve_daemon.supervisor.states import State
+from serve_daemon.wire.messages import Failing, Reason
 
 
 class World:
@@ -180,3 +181,32 @@ def test_all_sleep_and_all_wake(world: World) -> None:
     assert len(world.program.spawned) == 2
     world.group.wake("a request")
     assert world.journal.states[-2:] == [State.ASLEEP, State.STARTING]
+
+
+def test_one_that_never_starts_is_told_of_while_the_others_serve(world: World) -> None:
+    """The start has failed, and can be tried again."""
+    generation = world.group.start("test")
+    first, second = world.program.spawned
+    first.on_message(engine_ready())
+    second.on_message(Failing(Reason.CONFIG, "as told"))
+    second.on_exit(1)
+    assert (world.group.state, world.group.reason) == (State.READY, "config: as told")
+    assert world.group.outcome(generation) == "config: as told"
+    again = world.group.start("again")
+    world.ready()
+    assert world.group.outcome(again) == ""
+    assert len(world.serving) == 2
+
+
+def test_what_works_for_some_is_gone_back_to(world: World) -> None:
+    """A change that fails on top of it leaves those that serve, with what they serve."""
+    world.group.start("test")
+    first, second = world.program.spawned
+    first.on_message(engine_ready())
+    second.on_message(Failing(Reason.CONFIG, "as told"))
+    second.on_exit(1)
+    generation = world.group.replace("BB", "edit")
+    world.program.spawned[-1].on_message(Failing(Reason.CONFIG, "this neither"))
+    world.program.spawned[-1].on_exit(1)
+    assert world.group.outcome(generation) == "config: this neither"
+    assert (world.group.spec, world.serving) == (("A", "A"), [first])

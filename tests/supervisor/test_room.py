@@ -117,7 +117,6 @@ def test_on_a_gpu_an_engine_has_what_it_says() -> None:
     """The kernel does not know."""
     world = SmallWorld(0, A=6)
     world.small.models["A"] = Model(source="A", max_requests=6, device="cuda:0")
-    world.small.learn("A")
     world.small.machine.free_bytes["cuda:0"] = 8 * GIBIBYTE
     world.unit.start("test")
     assert world.small.room.capacity("cuda:0") == 8 * GIBIBYTE
@@ -125,16 +124,15 @@ def test_on_a_gpu_an_engine_has_what_it_says() -> None:
     assert world.small.room.capacity("cuda:0") == 10 * GIBIBYTE
 
 
-def test_only_what_may_run_is_remembered() -> None:
-    """A thousand edits leave no thousand specs behind."""
-    world = SmallWorld(20, A=1, B=2, C=3)
+def test_headers_are_read_once_and_before_each_start() -> None:
+    """Of what runs the need stays what it was; files may be others when it starts again."""
+    world = SmallWorld(20, A=1)
     world.started()
-    world.replace("B")
-    world.ready()
-    world.program.spawned[0].on_exit(0)
-    world.replace("C")
-    assert world.small.room.need(cast("Any", "A")) is None
-    assert world.small.room.need(cast("Any", "B")) is not None
+    world.small.models["A"] = Model(max_requests=2)
+    assert held(world) == (1, 1, 1)
+    world.newest.on_exit(1)
+    world.clock.advance(1.0)
+    assert held(world) == (2, 2, 2)
 
 
 def test_it_reconsiders_once_however_much_has_changed() -> None:

@@ -46,9 +46,10 @@ class Group(Settling):
     # ------------------------------------------------------------ wishes
 
     def start(self, reason: str, *, wake: bool = True) -> int:
-        """As a unit's `start`, of all that don't wait for their turn."""
+        """As a unit's `start`, of all that are to stay and don't wait for their turn."""
         wanted = self.generation
-        for each in [each for each in self.units if each not in self._turns.waiting]:
+        lasting = self.units[: len(self.spec)]
+        for each in [each for each in lasting if each not in self._turns.waiting]:
             self._turns.begin(each, each.start(reason, wake=wake))
         return wanted
 
@@ -122,6 +123,11 @@ class Group(Settling):
         return [each.serving for each in self.all_units() if each.serving is not None]
 
     @property
+    def is_proven(self) -> bool:
+        """Whether it is known to work with what it should run."""
+        return self._proven == self.spec
+
+    @property
     def is_current(self) -> bool:
         """Whether all of it serves what it should run."""
         return self._turns.is_over
@@ -180,11 +186,13 @@ class Group(Settling):
         self.spec, self._reason, self._is_forced = spec, reason, force
         self.generation = next(self._generations)
         self.units += [self._new_unit(each) for each in spec[len(self.units) :]]
+        for unit, due in itertools.zip_longest(self.units, spec):
+            unit.wanted.due = due
         self._turns.plan(list(zip(self.units, spec, strict=False)), force=force)
 
     def _judge(self) -> None:
         """Go back to what last worked for all where it doesn't for one of them."""
-        if self.is_current:
+        if self.is_current or (self._proven is None and self._turns.has_worked):
             self._proven = self.spec
         elif self.state in RESTING or self.state is State.FAILED:
             self._proven = None
@@ -203,7 +211,8 @@ class Group(Settling):
             self._begin(unit)
             self._judge()
         self._is_advancing = False
-        if not self._turns.waiting and self.outcome(self.generation) is not None:
+        is_over = not self._turns.waiting and self.outcome(self.generation) is not None
+        if is_over or any(each.waits_for_room for each in self.units):
             self._dismiss_surplus()
         self._surplus = {each for each in self._surplus if each.instances()}
 

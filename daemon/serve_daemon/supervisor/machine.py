@@ -1,37 +1,43 @@
 """What engines would take of this machine, and what it has: by the probe, files and drivers."""
 
-from collections.abc import Callable
+from msgspec import Struct
 
 from serve_daemon.config.estimate import Estimate, estimate
 from serve_daemon.config.free_memory import free_bytes
 from serve_daemon.config.probe import Probe, cached
 from serve_daemon.config.tuning import Model
+from serve_daemon.supervisor.programs import EngineLaunch
+from serve_daemon.wire.messages import EngineSpec
+
+
+class Need(Struct, frozen=True):
+    """What one engine is expected to take of its device."""
+
+    device: str  # as "cpu" or "cuda:N"
+    estimate: Estimate
+    model: Model  # the keys that decide it
 
 
 class ThisMachine:
     """Knows nothing before an engine has probed the machine, which the first one does."""
 
-    def __init__(self, cache_directory: str, python: Callable[[], str]) -> None:
+    def __init__(self, cache_directory: str) -> None:
         self._cache_directory = cache_directory
-        self._python = python
         self._probes: dict[str, Probe] = {}  # by interpreter
 
-    def estimate(self, model: Model) -> Estimate | None:
-        """What one engine of `model` takes; None where that isn't known yet."""
-        probe = self._probe()
-        return None if probe is None else estimate(model, probe)
-
-    def device(self, model: Model) -> str | None:
-        """Where an engine of `model` runs, as "cpu" or "cuda:N"; None where that isn't known."""
-        probe = self._probe()
-        return None if probe is None else device_of(model.devices[0], probe)
+    def need(self, launch: EngineLaunch) -> Need | None:
+        """Of one engine; None where nothing is known, as of weights that aren't downloaded."""
+        model, probe = model_of(launch.spec), self._probe(launch.python)
+        estimated = estimate(model, probe) if probe is not None else None
+        if probe is None or estimated is None:
+            return None
+        return Need(device_of(launch.spec.device, probe), estimated, model)
 
     def free(self, device: str) -> int | None:
         """Bytes; None where nobody can tell."""
         return free_bytes(device)
 
-    def _probe(self) -> Probe | None:
-        python = self._python()
+    def _probe(self, python: str) -> Probe | None:
         if python not in self._probes and (probe := cached(self._cache_directory, python)):
             self._probes[python] = probe
         return self._probes.get(python)
@@ -43,3 +49,12 @@ def device_of(asked: str, probe: Probe) -> str:
         accelerators = [each.name for each in probe.devices if each.name != "cpu"]
         return accelerators[0] if accelerators else "cpu"
     return "cuda:0" if asked == "cuda" else asked
+
+
+def model_of(spec: EngineSpec) -> Model:
+    """The keys that a spec was made of; those that no engine is told are at their defaults."""
+    told = {name: getattr(spec, name) for name in spec.__struct_fields__}
+    batching = told.pop("batching")
+    told |= {name: getattr(batching, name) for name in batching.__struct_fields__}
+    told = {name: value for name, value in told.items() if name in Model.model_fields}
+    return Model.model_construct(**{name: each for name, each in told.items() if each is not None})

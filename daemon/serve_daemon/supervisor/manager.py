@@ -51,7 +51,7 @@ class Manager:
         self._clock = clock
         self.routing = Routing(directories, self.models.values, self._gateways)
         self.room = Room(
-            ThisMachine(str(directories.cache), lambda: self.config.engine.python),
+            ThisMachine(str(directories.cache)),
             clock,
             units=self._engine_units,
             limit=lambda: int(self.config.engine.memory_limit),
@@ -105,7 +105,7 @@ class Manager:
         """As models do their units; and listen only where the gateway does, or is about to."""
         unit = self.gateway
         if unit.spec == gateway_specs(self.config):
-            if unit.is_current:
+            if unit.is_proven:
                 self._proven_server = self.config.server
         else:
             self.config = self.config.model_copy(update={"server": self._proven_server})
@@ -117,11 +117,9 @@ class Manager:
     # ------------------------------------------------------------ what is done
 
     def add(self, name: str, settings: Model) -> int:
-        launches = engine_launches(name, settings, self.config)
-        self.room.learn({each: settings.on(each.spec.device) for each in launches})
         unit = Group(
             name,
-            launches,
+            engine_launches(name, settings, self.config),
             engine_settings(settings, self.config),
             Ports(self._engines, self, self._clock, self.room),
         )
@@ -152,9 +150,7 @@ class Manager:
         is_woken = settings.preload and not model.settings.preload
         model.settings = settings
         model.unit.settings = engine_settings(settings, self.config)
-        launches = engine_launches(name, settings, self.config)
-        self.room.learn({each: settings.on(each.spec.device) for each in launches})
-        generation = model.unit.replace(launches, reason)
+        generation = model.unit.replace(engine_launches(name, settings, self.config), reason)
         model.unit.start(reason, wake=is_woken)
         model.follow(self.config)
         self.routing.publish()

@@ -20,7 +20,7 @@ class ModelUnit:
     def follow(self, config: Config) -> None:
         """Keep the settings true to the unit, which goes back to what it had if a change fails."""
         if self.unit.spec == engine_launches(self.unit.name, self.settings, config):
-            if self.unit.is_current:
+            if self.unit.is_proven:
                 self.proven = self.settings
         elif self.proven is not None:
             self.settings = self.proven

@@ -31,6 +31,10 @@ class Processes(Settling):
     def working(self) -> list[Instance]:
         return [each for each in (self.serving, self.coming) if each is not None]
 
+    def works_on(self, generation: int) -> bool:
+        """Whether a process of it serves, or is about to."""
+        return any(each.generation == generation for each in self.working())
+
     def instances(self) -> list[Instance]:
         return self.working() + sorted(self.leaving, key=lambda each: each.identity)
 
@@ -46,6 +50,13 @@ class Processes(Settling):
             self.on_exit(instance, Exit(None, verdict=verdict))
             return
         instance.watch_start(limits.start_seconds)
+
+    def _take_over(self, instance: Instance, limits: Limits) -> Instance | None:
+        """What came serves from now on. Returns what did, and leaves."""
+        before, self.serving, self.coming = self.serving, instance, None
+        if before is not None:
+            self.leaving.release(before, limits)
+        return before
 
     def _abandon_coming(self) -> None:
         """What isn't ready yet has nothing to finish."""

@@ -1,15 +1,12 @@
 """Where engines find memory: what each device has, what the units hold of it, who may start."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
-from msgspec import Struct
-
 from serve_daemon.config.checkpoint import quantization_of
-from serve_daemon.config.estimate import Estimate
-from serve_daemon.config.tuning import Model
 from serve_daemon.supervisor.advice import advise, size
 from serve_daemon.supervisor.instance import Clock, Instance
+from serve_daemon.supervisor.machine import Need
 from serve_daemon.supervisor.memory import resident_bytes
 from serve_daemon.supervisor.placement import (
     Decision,
@@ -27,19 +24,14 @@ from serve_daemon.supervisor.unit import Unit
 WANTING = frozenset({State.STARTING, State.READY, State.BACKOFF})
 
 
-class Need(Struct, frozen=True):
-    """What one engine is expected to take of its device."""
-
-    device: str
-    estimate: Estimate
-
-
 class Machine(Protocol):
-    """What is to be known of the machine; None where it isn't."""
+    """What engines need, and what there is."""
 
-    def estimate(self, model: Model) -> Estimate | None: ...
-    def device(self, model: Model) -> str | None: ...
-    def free(self, device: str) -> int | None: ...
+    def need(self, launch: EngineLaunch) -> Need | None:
+        """Of one engine; None where nothing is known, as of weights that aren't downloaded."""
+
+    def free(self, device: str) -> int | None:
+        """Bytes; None where nobody can tell."""
 
 
 class Room:
@@ -61,28 +53,13 @@ class Room:
         self._units = units
         self._limit = limit
         self._is_reconsidering = False
-        self._models: dict[EngineLaunch, Model] = {}
-        self._needs: dict[EngineLaunch, Need] = {}
-
-    def learn(self, models: Mapping[EngineLaunch, Model]) -> None:
-        """Remember the keys that launches were made of, for as long as a unit may run them."""
-        self._models |= models
-        used = {each for unit in self._units() for each in _specs(unit)} | set(models)
-        self._models = {each: self._models[each] for each in self._models if each in used}
-        self._needs = {each: self._needs[each] for each in self._needs if each in used}
+        self._needs: dict[EngineLaunch, Need] = {}  # of what units run
 
     def need(self, launch: EngineLaunch) -> Need | None:
-        """Of one engine; None where nothing is known, as of weights that aren't downloaded."""
-        if launch not in self._needs and launch in self._models:
-            need = self.need_of(self._models[launch])
-            if need is not None:
-                self._needs[launch] = need
+        """As `Machine.need`, of headers that were read once."""
+        if launch not in self._needs and (need := self._machine.need(launch)) is not None:
+            self._needs[launch] = need
         return self._needs.get(launch)
-
-    def need_of(self, model: Model) -> Need | None:
-        """As `need`, computed anew."""
-        device, estimate = self._machine.device(model), self._machine.estimate(model)
-        return None if device is None or estimate is None else Need(device, estimate)
 
     def reconsider_soon(self) -> None:
         """Something has changed: once that is complete, have those go on that wait for room."""
@@ -98,7 +75,7 @@ class Room:
 
     def place(self, unit: Unit) -> Decision:
         """Whether, and when, the unit's next engine may start."""
-        self._needs.pop(unit.spec, None)  # its files may be others by now
+        self._forget(unit.spec)
         need = self.need(unit.spec)
         capacity = self.capacity(need.device) if need is not None else None
         if need is None or capacity is None:
@@ -116,11 +93,11 @@ class Room:
         placement = place(at)
         if placement is not Placement.REFUSE:
             return Decision(placement)
-        return Decision(placement, self.refusal(self._models[unit.spec], need, at))
+        return Decision(placement, self.refusal(need, at))
 
-    def refusal(self, model: Model, need: Need, at: Situation) -> str:
+    def refusal(self, need: Need, at: Situation) -> str:
         """Why it does not fit, and what to do."""
-        estimate = need.estimate
+        model, estimate = need.model, need.estimate
         room = max(at.capacity - at.others.wanted, 0)
         others = f", beside the {size(at.others.wanted)} of others" if at.others.wanted else ""
         is_quantized = bool(quantization_of(model.source))
@@ -156,12 +133,17 @@ class Room:
         need = self.need(instance.spec)
         return max(need.estimate.total if need is not None else 0, peak_bytes(instance))
 
+    def _forget(self, launch: EngineLaunch) -> None:
+        """Its files may be others by now; and what no unit runs is of no interest."""
+        used = {each for unit in self._units() for each in _specs(unit)} - {launch}
+        self._needs = {each: self._needs[each] for each in self._needs if each in used}
+
     def _wanted(self, unit: Unit, device: str) -> int:
-        if unit.state not in WANTING:
+        if unit.state not in WANTING or unit.wanted.due is None:
             return 0
-        if unit.serving is not None and unit.serving.generation == unit.generation:
+        if unit.serving is not None and unit.serving.spec == unit.wanted.due:
             return self._taken([unit.serving], device)
-        need = self.need(unit.spec)
+        need = self.need(unit.wanted.due)
         return need.estimate.total if need is not None and need.device == device else 0
 
     def _taken(self, instances: Iterable[Instance], device: str) -> int:
@@ -188,4 +170,4 @@ def used_bytes(instance: Instance, device: str) -> int:
 
 
 def _specs(unit: Unit) -> list[EngineLaunch]:
-    return [unit.spec, *(each.spec for each in unit.instances())]
+    return [unit.spec, unit.wanted.due, *(each.spec for each in unit.instances())]

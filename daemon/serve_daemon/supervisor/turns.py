@@ -46,6 +46,13 @@ class Turns:
             for each, begun in self._begun.items()
         )
 
+    @property
+    def has_worked(self) -> bool:
+        """Whether each has come to its end, and one serves at least."""
+        outcomes = [unit.outcome(at) for unit, at in self._begun.items()]
+        is_decided = not self.waiting and None not in outcomes
+        return is_decided and any(unit.serving is not None for unit in self._begun)
+
     def outcome(self) -> str | None:
         """Of all of it, as a unit's."""
         undecided = [None for _ in self.waiting]

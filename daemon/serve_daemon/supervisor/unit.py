@@ -37,7 +37,7 @@ class Unit(Processes):
         self.last_exit: LastExit | None = None
         self.retry = Retry(ports.clock, self._on_retry)
         self.changes = Changes()
-        self._wanted = Wanted(spec)
+        self.wanted = Wanted(spec)
         self._made_room = False  # what served has left for its successor, and may have to come back
         self._placement = Placement.BESIDE  # the last decision about room
         self._room = ports.room
@@ -76,7 +76,7 @@ class Unit(Processes):
         if self.state in (State.STOPPED, State.DRAINING, State.STOPPING):
             return
         self.retry.cancel()
-        self._wanted.forget()
+        self.wanted.forget()
         self._move(Event.DRAIN, reason)
         self._abandon_coming()
         self._release_serving(self.settings.limits)
@@ -98,7 +98,7 @@ class Unit(Processes):
         if spec == self.spec and not force:
             return self.generation
         self.crashes.forget()
-        self._wanted.change(spec, None if force else self.serving)
+        self.wanted.change(spec, None if force else self.serving)
         wanted = self.generation  # what can't even be spawned is gone from here at once
         self._journal.noted(self, reason)
         if self.state is State.BACKOFF:
@@ -110,9 +110,8 @@ class Unit(Processes):
 
     def reconsider(self) -> None:
         """There may be room by now for what waits for it, or was refused."""
-        if self.state is State.FAILED and self._placement is Placement.REFUSE:
-            if self._room.place(self).placement is not Placement.BESIDE:
-                return
+        is_refused = self.state is State.FAILED and self._placement is Placement.REFUSE
+        if is_refused and self._room.place(self).placement is Placement.BESIDE:
             self._move(Event.START, "there is room now")
         self._converge()
 
@@ -125,29 +124,32 @@ class Unit(Processes):
 
     @property
     def spec(self) -> Any:
-        return self._wanted.spec
+        return self.wanted.spec
+
+    @property
+    def waits_for_room(self) -> bool:
+        return self._placement is Placement.WAIT and not self.works_on(self.generation)
 
     @property
     def generation(self) -> int:
-        return self._wanted.generation
+        return self.wanted.generation
 
     def has_stopped(self) -> bool:
         return self.state is State.STOPPED and not self.instances()
 
     def outcome(self, generation: int) -> str | None:
-        return self._wanted.failure_of(generation) or outcome(self, generation)
+        return self.wanted.failure_of(generation) or outcome(self, generation)
 
     # ------------------------------------------------------------ what the instances do
 
     def on_ready(self, instance: Instance) -> None:
-        before, self.serving, self.coming = self.serving, instance, None
+        before = self._take_over(instance, self.settings.limits)
         self._made_room = False
-        self._wanted.prove(instance)
+        self.wanted.prove(instance)
         if before is None:
             self._move(Event.READY, "")
         else:
             self._journal.noted(self, f"{instance.identity} has replaced {before.identity}")
-            self.leaving.release(before, self.settings.limits)
         self.changes.notify()
 
     def on_exit(self, instance: Instance, ended: Exit) -> None:
@@ -174,10 +176,10 @@ class Unit(Processes):
 
     def _on_coming_lost(self, generation: int, ended: Exit) -> None:
         reason = explain(ended).reason
-        if not self._wanted.can_go_back(generation):
+        if not self.wanted.can_go_back(generation):
             self._crash(ended)
             return
-        self._wanted.go_back(generation, reason)
+        self.wanted.go_back(generation, reason)
         if self.serving is not None:
             self._journal.noted(self, "the replacement failed, the old one goes on", reason)
         elif self._made_room:
@@ -194,7 +196,7 @@ class Unit(Processes):
         self.crashes.add(now)
         delay = self.crashes.delay(self.settings.restarts, now)
         if (explanation.is_permanent and not is_proven) or delay is None:
-            self._wanted.forget()
+            self.wanted.forget()
             self._move(Event.GIVE_UP, explanation.reason)
             return
         self.retry.plan(delay)
@@ -212,8 +214,7 @@ class Unit(Processes):
             return
         if self.coming is not None and self.coming.generation != self.generation:
             self._abandon_coming()
-        is_current = any(each.generation == self.generation for each in self.working())
-        if not is_current and not self.leaving.must_end_first:
+        if not self.works_on(self.generation) and not self.leaving.must_end_first:
             self._place()
 
     def _place(self) -> None:

@@ -10,6 +10,7 @@ class Wanted:
 
     def __init__(self, spec: Any) -> None:
         self.spec = spec
+        self.due = spec  # what is to follow; None: nothing, it is to leave
         self.generation = 1
         self._newest = 1
         self._proven: tuple[int, Any] | None = None
@@ -17,7 +18,7 @@ class Wanted:
 
     def change(self, spec: Any, serving: Instance | None) -> None:
         """Want `spec`: that of `serving`, where it is the same, else a new generation."""
-        self.spec = spec
+        self.spec = self.due = spec
         if serving is not None and serving.spec == spec:
             self.generation = serving.generation
         else:
@@ -41,6 +42,7 @@ class Wanted:
         if self._proven is not None:
             self._failed = {generation: failure}
             self.generation, self.spec = self._proven
+            self.due = self.spec
 
     def failure_of(self, generation: int) -> str:
         return self._failed.get(generation, "")
