@@ -18,7 +18,7 @@ def replica(**different: Any) -> Document:
         "steps": 300,
         "generated_tokens": 12345,
         "uptime": 200.0,
-        "progress": "loading weights",
+        "progress": "",
     } | different
 
 

@@ -77,6 +77,14 @@ def test_a_model_that_is_replaced_says_so() -> None:
     assert "a new engine takes over loading" in shown
 
 
+def test_a_model_that_serves_uncompiled_says_so() -> None:
+    """Once, however many of its engines compile; it is slower than it will be."""
+    shown = text(overview(status(model(replicas=[replica(progress="compiling")] * 2)), NOW))
+    assert shown.endswith("537.0M\n    compiling")
+    shown = text(detail(model(replicas=[replica(progress="compiling")]), NOW))
+    assert "e1 (PID 1250, ready, serving, cpu, up 3min, compiling)" in shown
+
+
 def test_the_gateways_reason_is_shown_while_it_is_not_ready() -> None:
     """A gateway in trouble says why."""
     document = status()

@@ -1,6 +1,6 @@
 """The step compiled ahead of time computes what the uncompiled one does, in the same memory."""
 
-import queue
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -34,7 +34,7 @@ def test_a_package_stands_in_for_the_step(tmp_path: Path) -> None:
 
     from serve_daemon.engine import loader
     from serve_daemon.engine.compiled import package
-    from serve_daemon.engine.compiled.ahead_of_time import build_in_background
+    from serve_daemon.engine.compiled.ahead_of_time import build
     from serve_daemon.engine.compiled.build import Order
     from serve_daemon.engine.compiled.prepare import prepare
     from serve_daemon.engine.compiled.step import compute
@@ -45,9 +45,8 @@ def test_a_package_stands_in_for_the_step(tmp_path: Path) -> None:
     prepared = prepare(loaded)
     prepared.attach(4, 128)
     file = package.file_for(loaded.model, loaded.cache)
-    built: queue.Queue[Path] = queue.Queue()
-    build_in_background(Order(spec, str(folder), str(loaded.cache), str(file)), built.put)
-    compiled = package.load(built.get(timeout=240), prepared.step)
+    assert build(Order(spec, str(folder), str(loaded.cache), str(file)))
+    compiled = package.load(file, prepared.step)
     assert {path.suffix for path in file.parent.iterdir()} == {".pt2", ".lock"}
     with torch.inference_mode():
         first = compute(compiled, prompt_batch(1), "cpu")
@@ -80,6 +79,31 @@ def test_a_broken_package_is_made_anew(tmp_path: Path) -> None:
     with torch.inference_mode():
         assert compiler.compute()(prompt_batch(1)).shape == (2, TINY_LLAMA["vocab_size"])
     assert not file.exists()
+
+
+@pytest.mark.parametrize("works", [True, False])
+def test_it_is_known_that_a_package_is_being_made(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, works: bool
+) -> None:
+    """Until it is in use, or can't be made."""
+    from serve_daemon.engine import loader
+    from serve_daemon.engine.compiled import ahead_of_time, prepare
+
+    folder = write_config(tmp_path / "model")
+    spec = EngineSpec(model="tiny", source=str(folder), engine="compiled", load_format="dummy")
+    loaded = loader.load(spec, folder, tmp_path / "cache", lambda *_: None)
+    compiler = ahead_of_time.AheadOfTime(loaded, spec, prepare.prepare(loaded))
+    may_end, used = threading.Event(), threading.Event()
+    monkeypatch.setattr(ahead_of_time, "build", lambda _order: may_end.wait(60) and works)
+    monkeypatch.setattr(compiler, "_packaged", lambda: "the package")
+    assert not compiler.is_compiling
+    compiler.improve(lambda _compute: used.set())
+    assert compiler.is_compiling
+    assert not used.is_set()
+    may_end.set()
+    (building,) = [each for each in threading.enumerate() if each.name == "build"]
+    building.join(60)
+    assert (compiler.is_compiling, used.is_set()) == (False, works)
 
 
 def test_a_package_is_kept_for_what_it_was_made_of(tmp_path: Path) -> None:

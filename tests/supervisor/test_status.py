@@ -5,6 +5,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from msgspec import structs
 
 from fakes.managed import Managed
 from fakes.units import heartbeat
@@ -145,6 +146,16 @@ async def test_each_replica_tells_its_device(managed: Make) -> None:
     world.engines("m")[0].ready()
     ready = await model(world)
     assert [each["device"] for each in ready["replicas"]] == ["cpu", "cpu", "cuda:0"]
+
+
+async def test_an_engine_that_compiles_says_so(managed: Make) -> None:
+    """It serves, but not as fast as it will."""
+    world = managed(ONE)
+    world.started()
+    engine = world.engines("m")[0].listener
+    for is_compiling, shown in ((True, "compiling"), (False, "")):
+        engine.on_message(structs.replace(heartbeat(), is_compiling=is_compiling))
+        assert (await model(world))["replicas"][0]["progress"] == shown
 
 
 async def test_the_last_log_records_are_told_as_many_as_wanted(managed: Make) -> None:

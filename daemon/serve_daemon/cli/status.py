@@ -134,12 +134,12 @@ def _row(model: Document, now: float) -> tuple[str, ...]:
 
 def _remark(model: Document) -> str:
     """What is to be known about a model that does not simply serve."""
-    coming = [progress for replica in model["replicas"] if (progress := _progress(replica))]
+    doing = [replica["progress"] for replica in model["replicas"] if replica["progress"]]
     if model["state"] == "ready":
         leaving = any(replica["role"] != "serving" for replica in model["replicas"])
-        return " ".join(["a new engine takes over", *coming]) if leaving else ""
+        return " ".join(["a new engine takes over", *doing] if leaving else dict.fromkeys(doing))
     retry = "" if model["retry_in"] is None else f"next try in {timespan(model['retry_in'])}"
-    return "; ".join(part for part in (model["reason"], *coming, retry) if part)
+    return "; ".join(part for part in (model["reason"], *doing, retry) if part)
 
 
 def _remark_line(remark: str) -> str:
@@ -187,14 +187,15 @@ def _without_model(record: Document) -> Document:
 
 
 def _replica(replica: Document) -> str:
-    doing = f", {_progress(replica)}" if _progress(replica) else ""
-    pid = f"PID {replica['pid']}, " if replica["pid"] else ""
-    told = f"{replica['phase']}, {replica['role']}, {replica['device']}, up {timespan(replica['uptime'])}{doing}"
-    return f"{replica['id']} ({pid}{told})"
-
-
-def _progress(replica: Document) -> str:
-    return str(replica["progress"]) if replica["phase"] == "starting" else ""
+    facts = [
+        f"PID {replica['pid']}" if replica["pid"] else "",
+        replica["phase"],
+        replica["role"],
+        replica["device"],
+        f"up {timespan(replica['uptime'])}",
+        replica["progress"],
+    ]
+    return f"{replica['id']} ({', '.join(fact for fact in facts if fact)})"
 
 
 def _aligned(cells: tuple[str, ...], widths: list[int]) -> str:

@@ -119,6 +119,7 @@ class Program:
                 stalled_seconds=stats.stalled_seconds,
                 idle_seconds=self._server.idle_seconds,
                 peak_bytes=peak_bytes(self._device),
+                is_compiling=stats.is_compiling,
             )
         )
 

@@ -29,6 +29,7 @@ class Stats(Struct, frozen=True):
     steps: int
     generated_tokens: int
     stalled_seconds: float
+    is_compiling: bool = False  # it serves uncompiled meanwhile
 
 
 class Sink(Protocol):

@@ -6,7 +6,7 @@ from typing import Any
 
 from serve_daemon.supervisor.exits import explain, signal_name
 from serve_daemon.supervisor.group import Group
-from serve_daemon.supervisor.instance import Instance
+from serve_daemon.supervisor.instance import Instance, Phase
 from serve_daemon.supervisor.manager import Manager
 from serve_daemon.supervisor.memory import resident_bytes
 from serve_daemon.supervisor.models import ModelUnit
@@ -53,7 +53,7 @@ def _replica(instance: Instance, unit: Unit, now: float) -> dict[str, Any]:
     beat = instance.heartbeat
     if not isinstance(beat, EngineHeartbeat):
         beat = EngineHeartbeat(0, 0, 0, 0, 0.0)
-    progress, ready = instance.progress, instance.ready
+    ready = instance.ready
     roles = {id(unit.serving): "serving", id(unit.coming): "successor"}
     return {
         "id": instance.identity,
@@ -66,8 +66,15 @@ def _replica(instance: Instance, unit: Unit, now: float) -> dict[str, Any]:
         "steps": beat.steps,
         "generated_tokens": beat.generated_tokens,
         "uptime": now - instance.started_at,
-        "progress": f"{progress.phase} {progress.detail}".strip() if progress else "",
+        "progress": _progress(instance, beat),
     }
+
+
+def _progress(instance: Instance, beat: EngineHeartbeat) -> str:
+    progress = instance.progress
+    if instance.phase is Phase.STARTING and progress is not None:
+        return f"{progress.phase} {progress.detail}".strip()
+    return "compiling" if beat.is_compiling else ""
 
 
 def _last_exit(unit: Group, now: float) -> dict[str, Any] | None:

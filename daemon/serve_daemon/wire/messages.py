@@ -158,6 +158,7 @@ class EngineHeartbeat(Message, frozen=True):
     stalled_seconds: float  # since the last step ended, while there is work; else 0
     idle_seconds: float = 0.0  # since the last sequence ended, or it was ready; 0 while it works
     peak_bytes: int = 0  # as in EngineReady
+    is_compiling: bool = False  # it serves uncompiled until that is done
 
 
 class Reason(StrEnum):

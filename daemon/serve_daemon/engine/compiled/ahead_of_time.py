@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
-from pathlib import Path
 
 import msgspec
 import structlog
@@ -31,6 +30,7 @@ class AheadOfTime:
         self._device = loaded.device
         self._step = prepared.step
         self._file = package.file_for(loaded.model, loaded.cache)
+        self.is_compiling = False
         self._order = Order(spec, str(loaded.checkpoint), str(loaded.cache), str(self._file))
 
     def compute(self) -> Compute:
@@ -38,11 +38,15 @@ class AheadOfTime:
 
     def improve(self, use: Callable[[Compute], None]) -> None:
         if not self._file.exists():
-            build_in_background(self._order, lambda _file: self._use_package(use))
+            self.is_compiling = True
+            threading.Thread(target=self._improve, args=(use,), name="build", daemon=True).start()
 
-    def _use_package(self, use: Callable[[Compute], None]) -> None:
-        if (packaged := self._packaged()) is not None:
-            use(packaged)
+    def _improve(self, use: Callable[[Compute], None]) -> None:
+        try:
+            if build(self._order) and (packaged := self._packaged()) is not None:
+                use(packaged)
+        finally:
+            self.is_compiling = False
 
     def _packaged(self) -> Compute | None:
         """The package, if there is one; one that is broken is removed, to be made anew."""
@@ -58,12 +62,8 @@ class AheadOfTime:
         return partial(compute, forward, device=self._device)
 
 
-def build_in_background(order: Order, built: Callable[[Path], None]) -> None:
-    """Return at once; call `built` with the package, in another thread, once it is there."""
-    threading.Thread(target=_build, args=(order, built), name="build", daemon=True).start()
-
-
-def _build(order: Order, built: Callable[[Path], None]) -> None:
+def build(order: Order) -> bool:
+    """Have a child process make the package; whether it is there."""
     log.info("compiling the step, serving uncompiled meanwhile")
     start = time.monotonic()
     ended = subprocess.run(
@@ -80,6 +80,6 @@ def _build(order: Order, built: Callable[[Path], None]) -> None:
             status=ended.returncode,
             error="\n".join(said),
         )
-        return
+        return False
     log.info("step compiled", seconds=round(time.monotonic() - start, 1))
-    built(Path(order.target))
+    return True

@@ -44,6 +44,8 @@ def make(loaded: Loaded, spec: EngineSpec, threads: int) -> Engine:
 class Compiler(Protocol):
     """How the step of a device is made fast."""
 
+    is_compiling: bool  # something better is being made
+
     def compute(self) -> Compute:
         """The best that there is at once."""
 
@@ -125,6 +127,7 @@ class CompiledEngine:
             steps=loop.steps,
             generated_tokens=loop.generated_tokens,
             stalled_seconds=time.monotonic() - loop.last_progress if live else 0.0,
+            is_compiling=self._compiler.is_compiling,
         )
 
     def stop(self) -> None:

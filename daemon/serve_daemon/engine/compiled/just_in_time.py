@@ -26,14 +26,22 @@ class JustInTime:
         self._step = prepared.step
         self._max_rows = spec.max_requests
         self._cache = loaded.cache
+        self.is_compiling = False
 
     def compute(self) -> Compute:
         return self._captured(self._step)
 
     def improve(self, use: Callable[[Compute], None]) -> None:
+        self.is_compiling = True
         threading.Thread(target=self._improve, args=(use,), name="compile", daemon=True).start()
 
     def _improve(self, use: Callable[[Compute], None]) -> None:
+        try:
+            self._compile(use)
+        finally:
+            self.is_compiling = False
+
+    def _compile(self, use: Callable[[Compute], None]) -> None:
         log.info("compiling the step, serving uncompiled meanwhile")
         try:
             compiled = compile_step(self._step, self._cache)
