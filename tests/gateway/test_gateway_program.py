@@ -9,7 +9,8 @@ import pytest
 from fakes.clients import RawClient
 from fakes.supervisor import FakeSupervisor
 from serve_daemon.gateway.conditions import Conditions
-from serve_daemon.gateway.program import raise_descriptor_limit
+from serve_daemon.gateway.exchange import Exchange
+from serve_daemon.gateway.program import places, raise_descriptor_limit
 from serve_daemon.wire.messages import SetLogLevel
 from serve_daemon.wire.routing import GatewayReady, GatewaySettings
 
@@ -60,25 +61,36 @@ async def test_the_log_level_is_live(supervisor: FakeSupervisor, client: httpx.A
 
 
 def test_the_descriptor_limit_is_raised_as_far_as_may_be() -> None:
-    """And never lowered."""
-    before = resource.getrlimit(resource.RLIMIT_NOFILE)
+    """To the hard limit, which is what it tells."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     try:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (100, before[1]))
-        raise_descriptor_limit(200)
-        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 200
-        raise_descriptor_limit(150)
-        assert resource.getrlimit(resource.RLIMIT_NOFILE)[0] == 200
+        resource.setrlimit(resource.RLIMIT_NOFILE, (100, hard))
+        assert raise_descriptor_limit() == hard
+        assert resource.getrlimit(resource.RLIMIT_NOFILE) == (hard, hard)
     finally:
-        resource.setrlimit(resource.RLIMIT_NOFILE, before)
+        resource.setrlimit(resource.RLIMIT_NOFILE, (soft, hard))
+
+
+@pytest.mark.parametrize(
+    ("wanted", "num_sockets", "descriptors", "expected"),
+    [(4096, 1, 65_536, 4096), (4096, 1, 1024, 768), (4096, 3, 1024, 256), (4096, 1, 100, 1)],
+)
+def test_places_are_as_many_as_there_are_descriptors_for(
+    wanted: int, num_sockets: int, descriptors: int, expected: int
+) -> None:
+    """Beside those that the gateway itself needs; else it would fail to accept, or to connect."""
+    assert places(wanted, num_sockets, descriptors) == expected
 
 
 @pytest.mark.parametrize(("status", "failures"), [(200, 0), (429, 0), (499, 0), (500, 1), (503, 1)])
 async def test_requests_are_counted(status: int, failures: int) -> None:
     """Only the server's own faults are failures."""
     conditions = Conditions(GatewaySettings())
-    conditions.request_begins()
+    exchange = Exchange({"method": "POST", "path": "/v1/responses"}, [])
+    conditions.request_begins(exchange)
     assert conditions.open_requests == 1
-    conditions.request_ends(status)
+    exchange.status = status
+    conditions.request_ends(exchange)
     await conditions.wait_until_idle()
     assert (conditions.open_requests, conditions.requests) == (0, 1)
     assert conditions.failures == failures
@@ -87,6 +99,8 @@ async def test_requests_are_counted(status: int, failures: int) -> None:
 async def test_a_probe_is_no_request() -> None:
     """Who only asks how the gateway fares counts neither as a request nor as a failure."""
     conditions = Conditions(GatewaySettings())
-    conditions.request_begins()
-    conditions.request_ends(503, is_probe=True)
+    exchange = Exchange({"method": "GET", "path": "/ready"}, [])
+    conditions.request_begins(exchange)
+    exchange.status = 503
+    conditions.request_ends(exchange)
     assert (conditions.open_requests, conditions.requests, conditions.failures) == (0, 0, 0)

@@ -7,7 +7,7 @@ from granian._granian import SocketHolder
 from granian.server.common import AbstractServer
 from granian.server.embed import Server
 
-from serve_daemon.gateway.server import InheritedServer
+from serve_daemon.gateway.server import Allowance, InheritedServer
 
 
 def test_granian_still_has_the_seam() -> None:
@@ -25,18 +25,19 @@ async def test_the_socket_is_adopted_as_it_is() -> None:
         with socket.socket(family) as listening:
             listening.bind(("127.0.0.1", 0) if family == socket.AF_INET else "")
             listening.listen()
-            server = InheritedServer(None, listening, 10)
+            server = InheritedServer(None, listening, Allowance(10, 1.5))
             server._init_shared_socket()
             assert isinstance(server._shd, SocketHolder)
             assert server._shd.get_fd() == listening.fileno()
             assert server._shd.is_uds() == (family == socket.AF_UNIX)
             assert server.backpressure == 10
+            assert server.http1_settings.header_read_timeout == 1500
 
 
 async def test_a_server_that_accepts_no_more_leaves_the_socket_open() -> None:
     """Whoever else has it gets the connections."""
     with socket.create_server(("127.0.0.1", 0)) as ours, ours.dup() as theirs:
-        InheritedServer(None, theirs, 10).accept_no_more()
+        InheritedServer(None, theirs, Allowance(10, 1.5)).accept_no_more()
         with socket.create_connection(ours.getsockname()):
             accepted, _ = ours.accept()
             accepted.close()

@@ -1,12 +1,13 @@
 """A gateway that leaves loses no request."""
 
 import asyncio
-import contextlib
 import math
 import signal
-from typing import Any
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import httpx
+import msgspec
 import pytest
 
 from fakes.behaviour import counting
@@ -14,6 +15,25 @@ from fakes.clients import RawClient, post
 from fakes.supervisor import FakeSupervisor
 from serve_daemon.wire.routing import StopAccepting
 
+
+class Endpoint(NamedTuple):
+    path: str
+    body: dict[str, Any]
+    error_of: Callable[[dict[str, Any]], str]  # what the event says that ends a stream
+
+
+ENDPOINTS = [
+    Endpoint(
+        "/v1/responses",
+        {"model": "m", "input": "x", "max_output_tokens": 4000},
+        lambda event: event["response"]["error"]["message"],
+    ),
+    Endpoint(
+        "/v1/chat/completions",
+        {"model": "m", "messages": [{"role": "user", "content": "x"}], "max_tokens": 4000},
+        lambda event: event["error"]["message"],
+    ),
+]
 BODY: dict[str, Any] = {"model": "m", "input": "x", "stream": True, "max_output_tokens": 300}
 
 
@@ -49,10 +69,94 @@ async def test_a_gateway_may_leave_without_limit_and_be_limited_later(
         for _ in range(100):
             await anext(lines)
         gateway.peer.send(StopAccepting(0.0))
-        with contextlib.suppress(httpx.RemoteProtocolError):
-            assert [line async for line in lines]
+        assert "The server shuts down" in "\n".join([line async for line in lines])
     assert await gateway.process.wait() == 0
     assert any("requests are cut" in line for line in gateway.lines)
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+async def test_a_stream_without_more_time_ends_with_an_error_event(
+    supervisor: FakeSupervisor, client: httpx.AsyncClient, endpoint: Endpoint
+) -> None:
+    """In the shape of its endpoint, and whole: nothing is cut amid an event."""
+    await supervisor.configure(stall_timeout=60.0)
+    await supervisor.serve("fake:text=count,token_delay=0.002", max_requests=16)
+    gateway = supervisor.gateway
+
+    async def read() -> str:
+        body = endpoint.body | {"stream": True}
+        async with client.stream("POST", endpoint.path, json=body) as reply:
+            assert reply.status_code == 200
+            begun.release()
+            return "".join([text async for text in reply.aiter_text()])
+
+    begun = asyncio.Semaphore(0)
+    reading = [asyncio.ensure_future(read()) for _ in range(16)]
+    for _ in reading:
+        await begun.acquire()
+    gateway.peer.send(StopAccepting(0.1))
+    for text in await asyncio.gather(*reading):
+        *_, error, done, rest = text.split("\n\n")
+        assert (done, rest) == ("data: [DONE]", "")
+        error_event = msgspec.json.decode(error.partition("data: ")[2])
+        assert endpoint.error_of(error_event).startswith("The server shuts down")
+    assert await gateway.process.wait() == 0
+
+
+@pytest.mark.parametrize("endpoint", ENDPOINTS)
+@pytest.mark.parametrize("wish", [{"stream": True}, {"stream": False}])
+async def test_a_request_that_has_not_begun_is_refused_when_there_is_no_more_time(
+    supervisor: FakeSupervisor,
+    client: httpx.AsyncClient,
+    endpoint: Endpoint,
+    wish: dict[str, bool],
+) -> None:
+    """503 with Retry-After, or the error event of a stream whose status is out."""
+    await supervisor.route("m", state="starting")  # no engine
+    gateway = supervisor.gateway
+    asking = asyncio.ensure_future(client.post(endpoint.path, json=endpoint.body | wish))
+    await gateway.until(lambda: supervisor.gateway_counts.open_requests == 1)
+    gateway.peer.send(StopAccepting(0.1))
+    reply = await asking
+    assert "The server shuts down" in reply.text
+    if not wish["stream"]:
+        assert reply.status_code == 503
+        assert reply.headers["retry-after"] == "5"
+        assert reply.json()["error"]["code"] == "server_shutting_down"
+    assert await gateway.process.wait() == 0
+
+
+async def test_a_half_sent_body_is_refused_when_there_is_no_more_time(
+    supervisor: FakeSupervisor,
+) -> None:
+    """503, not just the end of the connection; the same for a request that comes too late."""
+    kept = b"GET /v1/models HTTP/1.1\r\nHost: test\r\n\r\n"
+    async with RawClient(supervisor.url) as half, RawClient(supervisor.url) as late:
+        await half.send(post("/v1/responses", b"{}", declared_bytes=1000))
+        await late.send(kept)
+        await late.read_until(b"list")
+        await supervisor.gateway.until(lambda: supervisor.gateway_counts.open_requests == 1)
+        supervisor.gateway.peer.send(StopAccepting(0.1))
+        assert (await half.read_until(b"}}")).startswith(b"HTTP/1.1 503 ")
+        assert b"server_shutting_down" in half.received
+    assert await supervisor.gateway.process.wait() == 0
+
+
+async def test_a_second_sigterm_leaves_no_more_time(
+    supervisor: FakeSupervisor, client: httpx.AsyncClient
+) -> None:
+    """Open streams end at once, and still with an error event."""
+    await supervisor.configure(stall_timeout=60.0)
+    await supervisor.serve("fake:text=count,token_delay=0.01")
+    gateway = supervisor.gateway
+    async with client.stream("POST", "/v1/responses", json=BODY | {"max_output_tokens": 4000}) as r:
+        lines = r.aiter_lines()
+        await anext(lines)
+        gateway.kill(signal.SIGTERM)
+        await gateway.until(lambda: any("gateway leaves" in line for line in gateway.lines))
+        gateway.kill(signal.SIGTERM)
+        assert "The server shuts down" in "\n".join([line async for line in lines])
+    assert await gateway.process.wait() == 0
 
 
 async def test_sigterm_is_an_order_to_leave(

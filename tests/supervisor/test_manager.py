@@ -295,5 +295,5 @@ def test_a_replaced_gateway_has_all_the_time_until_the_daemon_stops(managed: Mak
     assert old.process.signals == []
     world.manager.stop_gateway("test")
     assert [each.seconds for each in old.sent(StopAccepting)] == [math.inf, 30.0]
-    world.clock.advance(33.0)
+    world.clock.advance(34.0)
     assert old.process.signals == [signal.SIGTERM]

@@ -39,7 +39,14 @@ class Server(Table):
         Effect.UPDATE,
     )
     max_connections: Count = key(
-        4096, "Connections open at once; more wait in the listen queue.", Effect.REPLACE
+        4096,
+        "Connections open at once at each address; idle ones are closed for new ones.",
+        Effect.REPLACE,
+    )
+    keep_alive_timeout: Seconds = key(
+        75.0,
+        "Seconds that a connection may stay open without the head of a request.",
+        Effect.REPLACE,
     )
     workers: Count = key(1, "Gateway processes, which accept on the same addresses.", Effect.UPDATE)
 

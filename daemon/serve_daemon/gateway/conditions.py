@@ -3,6 +3,8 @@
 import asyncio
 from dataclasses import dataclass, field
 
+from serve_daemon.gateway.errors import ApiError
+from serve_daemon.gateway.exchange import Exchange
 from serve_daemon.wire.routing import GatewaySettings
 
 
@@ -10,24 +12,35 @@ from serve_daemon.wire.routing import GatewaySettings
 class Conditions:
     settings: GatewaySettings
     leaving: bool = False
-    open_requests: int = 0
+    cut_by: ApiError | None = None  # what every request ends with, once there is no more time
     requests: int = 0  # since the start, less probes
     failures: int = 0  # of those, replies of 500 and above
+    _open: set[Exchange] = field(default_factory=set)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
 
-    def request_begins(self) -> None:
-        self.open_requests += 1
+    @property
+    def open_requests(self) -> int:
+        return len(self._open)
+
+    def request_begins(self, exchange: Exchange) -> None:
+        self._open.add(exchange)
         self._idle.clear()
 
-    def request_ends(self, status: int, *, is_probe: bool = False) -> None:
-        self.open_requests -= 1
-        if not is_probe:
+    def request_ends(self, exchange: Exchange) -> None:
+        self._open.discard(exchange)
+        if not exchange.is_probe:
             self.requests += 1
-            self.failures += status >= 500  # noqa: PLR2004 - the class of server errors
-        if not self.open_requests:
+            self.failures += exchange.status >= 500  # noqa: PLR2004 - the class of server errors
+        if not self._open:
             self._idle.set()
+
+    def cut(self, error: ApiError) -> None:
+        """Let every request end with `error`, the open ones and those that still come."""
+        self.cut_by = error
+        for each in list(self._open):
+            each.cut(error)
 
     async def wait_until_idle(self) -> None:
         """Return when no request is open."""
-        if self.open_requests:
+        if self._open:
             await self._idle.wait()

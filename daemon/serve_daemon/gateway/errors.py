@@ -56,6 +56,11 @@ def too_slow(limit_seconds: float) -> ApiError:
     return ApiError(408, ErrorBody(message, INVALID, None, "request_timeout"))
 
 
+def incomplete() -> ApiError:
+    message = "The request body ended early, or its chunks are malformed."
+    return ApiError(400, ErrorBody(message, INVALID, None, "invalid_body"))
+
+
 def queue_full(model: str, limit: int, retry_after_seconds: int) -> ApiError:
     message = f"The model '{model}' has {limit} open requests already; try again later."
     return _too_many(message, retry_after_seconds)
@@ -76,6 +81,18 @@ def _too_many(message: str, retry_after_seconds: int) -> ApiError:
 
 def unavailable(message: str) -> ApiError:
     body = ErrorBody(message, SERVER, None, "model_unavailable")
+    return ApiError(503, body, retry_after_seconds=5)
+
+
+def overloaded() -> ApiError:
+    message = "Too many large requests are on their way; try again later."
+    body = ErrorBody(message, SERVER, None, "overloaded")
+    return ApiError(503, body, retry_after_seconds=1)
+
+
+def shutting_down() -> ApiError:
+    message = "The server shuts down, and has no more time for this request; send it again."
+    body = ErrorBody(message, SERVER, None, "server_shutting_down")
     return ApiError(503, body, retry_after_seconds=5)
 
 

@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
+from serve_daemon.gateway.errors import ApiError
+
 log = structlog.get_logger()
 
 GOOD_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
@@ -32,6 +34,8 @@ class Exchange:
         self.model = ""
         self.prompt_tokens = 0
         self.completion_tokens = 0
+        self.cut_by: ApiError | None = None  # what it is to end with, now
+        self._on_cut: Callable[[], object] | None = None
         self._begun = time.monotonic()
         self._first_token: float | None = None
         self._closers: list[Callable[[], None]] = []
@@ -39,6 +43,20 @@ class Exchange:
     def on_end(self, close: Callable[[], None]) -> None:
         """Have `close` called when the exchange is over, whatever ended it."""
         self._closers.append(close)
+
+    def on_cut(self, interrupt: Callable[[], object]) -> None:
+        """Have `interrupt` called where the exchange is cut."""
+        self._on_cut = interrupt
+
+    def cut(self, error: ApiError) -> None:
+        """Let it end with `error`: as the reply, or in the stream that has begun."""
+        self.cut_by = error
+        if self._on_cut is not None:
+            self._on_cut()
+
+    def raise_if_cut(self) -> None:
+        if self.cut_by is not None:
+            raise self.cut_by
 
     def note_first_token(self) -> None:
         self._first_token = time.monotonic()
@@ -50,6 +68,7 @@ class Exchange:
 
     def end(self) -> None:
         """Free what the request held, and write its record."""
+        self._on_cut = None
         while self._closers:
             self._closers.pop()()
         if self.outcome in LEFT:

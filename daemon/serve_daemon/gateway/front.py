@@ -8,9 +8,9 @@ import structlog
 
 from serve_daemon.gateway.conditions import Conditions
 from serve_daemon.gateway.deadline import Deadline
-from serve_daemon.gateway.errors import ApiError
+from serve_daemon.gateway.errors import ApiError, incomplete
 from serve_daemon.gateway.exchange import Exchange
-from serve_daemon.gateway.limits import Disconnected, Receive, read_body
+from serve_daemon.gateway.limits import Disconnected, Intake, Receive, read_body
 from serve_daemon.gateway.stalls import Reader, StallWatch
 
 Scope = dict[str, Any]
@@ -31,27 +31,47 @@ class Front:
         self._application = application
         self._conditions = conditions
         self._stalls = stalls
+        self._intake = Intake()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["http_version"] == "1":  # as Granian names HTTP/1.0
             scope["http_version"] = "1.0"
         exchange = scope["serve.exchange"] = Exchange(scope, scope["headers"])
-        self._conditions.request_begins()
+        self._conditions.request_begins(exchange)
         reply = Reply(scope, send, self._conditions)
         with structlog.contextvars.bound_contextvars(request_id=exchange.request_id):
             try:
-                await self._answer(scope, receive, reply)
+                await self._answer_or_refuse(scope, receive, reply)
             finally:
                 reply.end()
                 exchange.end()
-                self._conditions.request_ends(exchange.status, is_probe=exchange.is_probe)
+                self._conditions.request_ends(exchange)
+
+    async def _answer_or_refuse(self, scope: Scope, receive: Receive, reply: "Reply") -> None:
+        """Answer; where there is no time for that, say so, in the stream if it has begun."""
+        exchange = reply.exchange
+        if self._conditions.cut_by is not None:
+            await reply.refuse(self._conditions.cut_by)
+            return
+        task = asyncio.current_task()
+        exchange.on_cut(lambda: reply.interrupt(task))
+        try:
+            await self._answer(scope, receive, reply)
+        except asyncio.CancelledError:
+            if exchange.cut_by is None:
+                raise
+            if not exchange.status:
+                await reply.refuse(exchange.cut_by)
 
     async def _answer(self, scope: Scope, receive: Receive, reply: "Reply") -> None:
         exchange = reply.exchange
         try:
-            exchange.body = await read_body(receive, scope["headers"], self._conditions.settings)
+            exchange.body = await read_body(
+                receive, scope["headers"], self._conditions.settings, self._intake
+            )
         except Disconnected:
             exchange.outcome = "disconnected"
+            await reply.refuse(incomplete())  # to nobody, unless its chunks are malformed
             return
         except ApiError as error:
             await reply.refuse(error)
@@ -118,6 +138,7 @@ class Reply:
         self._send = send
         self._conditions = conditions
         self._stall_limit = Deadline(self.stall)
+        self._is_sending = False
 
     async def send(self, event: dict[str, Any]) -> None:
         if event["type"] == "http.response.start":
@@ -125,9 +146,11 @@ class Reply:
         else:
             self.reader.sent_bytes += len(event.get("body", b""))
         self._stall_limit.set(self._conditions.settings.stall_timeout)
+        self._is_sending = True
         try:
             await self._send(event)
         finally:
+            self._is_sending = False
             self._stall_limit.lift()
 
     def _mark(self, event: dict[str, Any]) -> None:
@@ -140,6 +163,11 @@ class Reply:
     def stall(self) -> None:
         self.exchange.outcome = "stalled"
         self.on_stall()
+
+    def interrupt(self, task: asyncio.Task[Any] | None) -> None:
+        """Cancel `task`, which answers, unless that would be amid an event."""
+        if task is not None and not self._is_sending:
+            task.cancel()
 
     def end(self) -> None:
         """Let go of the server's objects: a cycle of references would keep the connection open."""

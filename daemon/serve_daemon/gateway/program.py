@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import math
 import os
 import resource
@@ -16,9 +17,11 @@ from serve_daemon.gateway.app import create_app
 from serve_daemon.gateway.chat_template import ChatTemplates
 from serve_daemon.gateway.completion import Models
 from serve_daemon.gateway.conditions import Conditions
+from serve_daemon.gateway.errors import shutting_down
+from serve_daemon.gateway.idle_connections import IdleConnections
 from serve_daemon.gateway.prompts import Prompts
 from serve_daemon.gateway.routes import RoutingTable
-from serve_daemon.gateway.server import InheritedServer
+from serve_daemon.gateway.server import Allowance, InheritedServer
 from serve_daemon.gateway.stalls import StallWatch
 from serve_daemon.gateway.tokenizer import TextModels
 from serve_daemon.wire.logs import configure_child_logging, set_level
@@ -41,6 +44,7 @@ log = structlog.get_logger()
 SPARE_DESCRIPTORS = 256  # beside those of clients: engines, link, libraries
 # A connection that the kernel has handed over becomes a request within this time.
 SETTLE_SECONDS = 0.5
+LAST_WORDS_SECONDS = 1.0  # for what is cut, to tell its client so
 STOP_SECONDS = 1.0  # a half-sent body would make the server's stop wait for ever
 
 
@@ -72,7 +76,7 @@ class Gateway:
         await self._routed.wait()
         servers = self._start_servers(listening)
         self._link.send(GatewayReady())
-        duties = [asyncio.ensure_future(duty) for duty in (self._beat(), self._stalls.run())]
+        duties = self._take_up_duties(listening)
         await self._prompts.templates.load()
         await self._leave.wait()
         await self._drain(servers)
@@ -80,13 +84,20 @@ class Gateway:
             duty.cancel()
 
     def _start_servers(self, listening: list[socket.socket]) -> list[InheritedServer]:
-        limit = self._conditions.settings.max_connections
-        raise_descriptor_limit(limit + SPARE_DESCRIPTORS)
+        settings = self._conditions.settings
+        self._places = places(settings.max_connections, len(listening), raise_descriptor_limit())
+        allowance = Allowance(self._places, settings.keep_alive_timeout)
         app = create_app(self._models, self._conditions, self._stalls)
-        servers = [InheritedServer(app, each, limit) for each in listening]
+        servers = [InheritedServer(app, each, allowance) for each in listening]
         for server in servers:
             server.start()
         return servers
+
+    def _take_up_duties(self, listening: list[socket.socket]) -> list[asyncio.Future[None]]:
+        ports = [each.getsockname()[1] for each in listening if each.family != socket.AF_UNIX]
+        watches = [IdleConnections(port, self._places, self._stalls.clients) for port in ports]
+        duties = [self._beat(), self._stalls.run(), *(watch.run() for watch in watches)]
+        return [asyncio.ensure_future(duty) for duty in duties]
 
     # ------------------------------------------------------------ what the supervisor says
 
@@ -139,7 +150,9 @@ class Gateway:
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
 
     def _terminate(self) -> None:
-        self._begin_to_leave(self._conditions.settings.drain_timeout)
+        """Drain; at once, where it is told so again."""
+        patience = self._conditions.settings.drain_timeout
+        self._begin_to_leave(0.0 if self._leave.is_set() else patience)
 
     def _begin_to_leave(self, seconds: float) -> None:
         """Leave within so long, which may be for ever; the last word on it holds."""
@@ -161,19 +174,34 @@ class Gateway:
                 await settled
                 await self._conditions.wait_until_idle()
         except TimeoutError:
-            log.warning("requests are cut", open_requests=self._conditions.open_requests)
+            await self._cut()
         finally:
             self._drain_limit = None
         stopping = [asyncio.ensure_future(server.end()) for server in servers]
         await asyncio.wait(stopping, timeout=STOP_SECONDS)
 
+    async def _cut(self) -> None:
+        """End what is open, each request with an error of its endpoint's shape."""
+        log.warning("requests are cut", open_requests=self._conditions.open_requests)
+        self._conditions.cut(shutting_down())
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LAST_WORDS_SECONDS):
+                await self._conditions.wait_until_idle()
 
-def raise_descriptor_limit(wanted: int) -> None:
-    """Let the process have so many open files, as far as it may."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    limit = wanted if hard == resource.RLIM_INFINITY else min(wanted, hard)
-    if limit > soft:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (limit, hard))
+
+def raise_descriptor_limit() -> int:
+    """Let the process have as many open files as it may; returns how many that is."""
+    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+    return hard
+
+
+def places(wanted: int, num_sockets: int, descriptors: int) -> int:
+    """How many connections may be open at each listening socket."""
+    possible = max(1, (descriptors - SPARE_DESCRIPTORS) // num_sockets)
+    if wanted > possible:
+        log.warning("fewer connections: descriptors are scarce", wanted=wanted, possible=possible)
+    return min(wanted, possible)
 
 
 def main() -> None:

@@ -20,6 +20,7 @@ from serve_daemon.wire.sampling import NO_LOGPROBS, Sampling
 SEED_BITS = 64
 # Rendering and tokenizing take about a millisecond for so much text; beyond, other streams wait.
 LONG_CHARACTERS = 8_000
+MESSAGE_CHARACTERS = 50  # what a template does for one message takes as long as so much text
 
 
 class Prepared(Struct, frozen=True):
@@ -68,7 +69,8 @@ class Prompts:
         return other.fingerprint == text_model.fingerprint
 
     async def _tokenize(self, request: GenerationRequest, text_model: TextModel) -> list[int]:
-        length = sum(len(message.content) for message in request.messages)
+        texts = sum(len(message.content) for message in request.messages)
+        length = texts + MESSAGE_CHARACTERS * len(request.messages)
         if length < LONG_CHARACTERS:
             return self._encode(request, text_model)
         loop = asyncio.get_running_loop()

@@ -1,5 +1,6 @@
 """How a completion goes out, alike for all endpoints: streamed, or whole."""
 
+import asyncio
 from collections.abc import AsyncIterator, Iterable
 from typing import Protocol
 
@@ -54,15 +55,26 @@ async def stream(
                 for event in answer.begin():
                     yield event
             yield answer.delta(text) if text else WAITING
+            exchange.raise_if_cut()
         for event in answer.end():
             yield event
-    except Exception as error:  # noqa: BLE001 - it is told to the client, and logged there
-        problem = as_api_error(error, exchange.request_id)
-        exchange.status, exchange.outcome = problem.status, "failed in its stream"
-        exchange.error = problem.body.code
-        for event in answer.fail(problem.body):
+    except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - it is told to the client
+        for event in answer.fail(_last_words(exchange, error)):
             yield event
     yield DONE
+
+
+def _last_words(exchange: Exchange, error: BaseException) -> ErrorBody:
+    """What a stream ends with that `error` ends; raises it where it means a client that is gone."""
+    if isinstance(error, Exception):
+        problem = as_api_error(error, exchange.request_id)
+    elif exchange.cut_by is not None:
+        problem = exchange.cut_by
+    else:
+        raise error
+    exchange.status, exchange.outcome = problem.status, "failed in its stream"
+    exchange.error = problem.body.code
+    return problem.body
 
 
 async def whole(completion: Completion, answer: Answer) -> bytes:

@@ -1,6 +1,7 @@
 """Granian on a listening socket that somebody else has opened."""
 
 import asyncio
+import math
 import os
 import socket
 from typing import Any
@@ -9,24 +10,35 @@ from granian import _granian
 from granian.constants import HTTPModes, Interfaces
 from granian.http import HTTP1Settings
 from granian.server.embed import Server
+from msgspec import Struct
 
 BACKLOG = 1024
 # Granian's own buffer for each connection; a small one shows early that a client stops reading.
 BUFFER_BYTES = 32 * 1024
 
 
+class Allowance(Struct, frozen=True):
+    """What the clients of one listening socket may take."""
+
+    connections: int
+    silent_seconds: float  # for the head of a first, or of a next request
+
+
 class InheritedServer(Server):  # type: ignore[misc] # Granian is not typed
     """Granian's embedded server, in this loop, accepting on `listening`."""
 
-    def __init__(self, application: Any, listening: socket.socket, max_connections: int) -> None:
+    def __init__(self, application: Any, listening: socket.socket, allowance: Allowance) -> None:
         super().__init__(
             application,
             interface=Interfaces.ASGINL,
             http=HTTPModes.http1,
             websockets=False,
             backlog=BACKLOG,
-            backpressure=max_connections,
-            http1_settings=HTTP1Settings(max_buffer_size=BUFFER_BYTES),
+            backpressure=allowance.connections,
+            http1_settings=HTTP1Settings(
+                header_read_timeout=math.ceil(1000 * allowance.silent_seconds),
+                max_buffer_size=BUFFER_BYTES,
+            ),
             log_enabled=False,
         )
         self._listening = listening

@@ -60,6 +60,10 @@ class StallWatch:
             self._readers.add(reader)
             self._busy.set()
 
+    def clients(self) -> set[Address]:
+        """Who has brought a whole request, and is being answered."""
+        return {reader.client for reader in self._readers if reader.client is not None}
+
     def remove(self, reader: Reader) -> None:
         self._readers.discard(reader)
 

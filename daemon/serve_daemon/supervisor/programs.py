@@ -26,6 +26,7 @@ from serve_daemon.wire.routing import (
 )
 
 HEARTBEAT_SECONDS = 1.0
+LAST_WORDS_SECONDS = 3.0  # for a gateway that tells clients that there is no more time
 
 _numbers = itertools.count(1)
 
@@ -51,6 +52,7 @@ class GatewaySpec(Struct, frozen=True):
 
     listen: tuple[str, ...]
     max_connections: int
+    keep_alive_timeout: float
 
 
 class EngineProgram:
@@ -149,7 +151,7 @@ class GatewayProgram:
     def hurry(self, instance: Instance, limits: Limits) -> None:
         """Have what leaves end within its limit."""
         # Its own limit ends the open requests properly; ours is for a gateway that doesn't.
-        grace = limits.drain_seconds + 2.0
+        grace = limits.drain_seconds + LAST_WORDS_SECONDS
         instance.drain(StopAccepting(limits.drain_seconds), grace)
 
 

@@ -73,7 +73,8 @@ def engine_settings(model: Model, config: Config) -> UnitSettings:
 
 def gateway_specs(config: Config) -> tuple[GatewaySpec, ...]:
     """One for each worker."""
-    spec = GatewaySpec(tuple(config.server.listen), config.server.max_connections)
+    server = config.server
+    spec = GatewaySpec(tuple(server.listen), server.max_connections, server.keep_alive_timeout)
     return (spec,) * config.server.workers
 
 
@@ -91,4 +92,5 @@ def gateway_settings(config: Config) -> GatewaySettings:
         stall_timeout=server.stall_timeout,
         drain_timeout=server.drain_timeout,
         max_connections=server.max_connections,
+        keep_alive_timeout=server.keep_alive_timeout,
     )

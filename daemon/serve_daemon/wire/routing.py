@@ -10,7 +10,8 @@ class GatewaySettings(Struct, frozen=True):
     body_timeout: float = 30.0  # seconds for a whole request body
     stall_timeout: float = 1.5  # seconds a client may leave its stream unread
     drain_timeout: float = 30.0  # seconds for open requests once the gateway is to leave
-    max_connections: int = 4096
+    max_connections: int = 4096  # at each listening socket of a gateway
+    keep_alive_timeout: float = 75.0  # seconds in which a first, or a next request must begin
     workers: int = 1  # gateways on the same sockets, which share each model's limits
 
 
