@@ -150,6 +150,17 @@ def test_where_nobody_waits_nobody_is_pushed_out() -> None:
     assert queue.join("b", 3) == (None, None)
 
 
+def test_who_leaves_at_rest_gives_back_nothing_more() -> None:
+    """Its client's work was counted out when its engine was done with it."""
+    queue = FairQueue()
+    (place, *_) = joined(queue, "aa", limit=2)
+    queue.begin(queue.call(1)[0])
+    queue.rest(place)
+    queue.leave(place)
+    assert len(queue) == 1
+    assert queue._clients["a"].busy == 0
+
+
 EVENTS = st.tuples(
     st.sampled_from(["join", "call", "begin", "rest", "again", "leave", "promise"]),
     st.integers(0, 30),

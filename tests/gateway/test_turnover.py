@@ -45,3 +45,11 @@ def test_those_that_are_called_together_share_the_time() -> None:
     for number in range(1, 41):
         turnover.note(4, 8, now=number * 2.0)
     assert turnover.retry_after_seconds(40) == 10
+
+
+def test_more_that_wait_do_not_begin_the_time_anew() -> None:
+    """It counts from the last call."""
+    turnover = seen(0.5)
+    turnover.note(0, 5, now=20.25)
+    turnover.note(1, 4, now=20.5)
+    assert turnover.retry_after_seconds(40) == 10

@@ -39,3 +39,15 @@ async def test_one_who_gives_up_leaves_nothing_behind() -> None:
         await waiting
     assert changes._waiting == set()
     changes.notify()
+
+
+async def test_who_gives_up_at_the_very_change_is_not_woken() -> None:
+    """It was cancelled a moment before, and has not yet gone."""
+    changes = Changes()
+    waiting = asyncio.create_task(changes.wait_for(lambda: False))
+    await asyncio.sleep(0)
+    waiting.cancel()
+    changes.notify()
+    with pytest.raises(asyncio.CancelledError):
+        await waiting
+    assert changes._waiting == set()

@@ -155,3 +155,12 @@ def test_every_gateway_hears_why_an_engine_is_gone(managed: Make) -> None:
     assert len(world.gateways()) == 2
     for gateway in world.gateways():
         assert gateway.sent(EngineEnded) == [ended]
+
+
+def test_of_an_engine_that_lives_no_end_is_told(managed: Make) -> None:
+    """Its connection may have broken for another reason."""
+    world = managed(ONE)
+    world.started()
+    (engine,) = world.engines("m")
+    world.manager.routing.tell_end(engine.instance)
+    assert world.gateway.sent(EngineEnded) == []
