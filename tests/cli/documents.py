@@ -1,8 +1,12 @@
 """Answers of a daemon, to be varied by tests."""
 
+from collections.abc import Iterable
 from typing import Any
 
+import click
+
 Document = dict[str, Any]
+MEBIBYTE = 1024 * 1024
 NOW = 1_800_000_000.0
 
 
@@ -19,6 +23,8 @@ def replica(**different: Any) -> Document:
         "generated_tokens": 12345,
         "uptime": 200.0,
         "progress": "",
+        "memory": 537 * MEBIBYTE,
+        "peak_memory": 600 * MEBIBYTE,
     } | different
 
 
@@ -38,7 +44,9 @@ def model(name: str = "smollm2", **different: Any) -> Document:
         "attn_implementation": "sdpa",
         "max_requests": 32,
         "max_context": 8192,
-        "memory": 537 * 1024 * 1024,
+        "memory": 537 * MEBIBYTE,
+        "peak_memory": 600 * MEBIBYTE,
+        "estimate": None,
         "restarts": 0,
         "retry_in": None,
         "last_exit": None,
@@ -87,3 +95,8 @@ def status(*models: Document) -> Document:
 def change(subject: str = "models.m", action: str = "replace", **different: Any) -> Document:
     plain = {"subject": subject, "action": action, "keys": [], "outcome": "", "reason": ""}
     return plain | different
+
+
+def text(lines: Iterable[str]) -> str:
+    """As one reads it: without colours."""
+    return "\n".join(click.unstyle(line) for line in lines)

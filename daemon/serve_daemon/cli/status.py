@@ -1,12 +1,9 @@
 """The state of a daemon as people read it: a line for daemon and gateway, a table of models."""
 
-import time
 from collections.abc import Iterator
 from typing import Any
 
 import click
-
-from serve_daemon.wire.lines import record_line
 
 WIDTH = 100
 MINUTE, HOUR, DAY = 60, 3600, 86400
@@ -45,24 +42,9 @@ def overview(document: Document, now: float) -> Iterator[str]:
     widths[0] = min(widths[0], WIDTH - 2 - sum(widths[1:]) - 2 * (len(widths) - 1))
     yield click.style(f"  {_aligned(HEADINGS, widths)}".rstrip(), bold=True)
     for model, row in zip(models, rows, strict=True):
-        yield f"{_dot(model['state'])} {_aligned(row, widths)}".rstrip()
+        yield f"{dot(model['state'])} {_aligned(row, widths)}".rstrip()
         if remark := _remark(model):
             yield _remark_line(remark)
-
-
-def detail(model: Document, now: float) -> Iterator[str]:
-    """One model, at length."""
-    since = time.strftime("%Y-%m-%d %H:%M:%S", time.localtime(model["since"]))
-    state = click.style(model["state"], fg=_colour(model["state"]), bold=True)
-    ago = timespan(now - model["since"])
-    yield f"{_dot(model['state'])} {model['name']} - {state} since {since} ({ago})"
-    facts = {name: value for name, value in _facts(model, now).items() if value}
-    width = max(map(len, facts))
-    for name, value in facts.items():
-        yield f"  {name:>{width}}: {value}"
-    if model["log"]:
-        yield ""
-        yield from map(record_line, (_without_model(record) for record in model["log"]))
 
 
 def timespan(seconds: float) -> str:
@@ -115,7 +97,7 @@ def _gateway_lines(gateway: Document) -> Iterator[str]:
 def _headline(state: str, told: str, facts: list[str]) -> str:
     known = ", ".join(fact for fact in facts if fact)
     room = WIDTH - len(f"●  ({known})")
-    return f"{_dot(state)} {_clipped(told, room)} ({known})"
+    return f"{dot(state)} {_clipped(told, room)} ({known})"
 
 
 def _row(model: Document, now: float) -> tuple[str, ...]:
@@ -146,58 +128,6 @@ def _remark_line(remark: str) -> str:
     return click.style(_clipped(f"    {remark}", WIDTH), dim=True)
 
 
-def _facts(model: Document, now: float) -> dict[str, str]:
-    replicas = model["replicas"]
-    running = sum(replica["running"] for replica in replicas)
-    waiting = sum(replica["waiting"] for replica in replicas)
-    tokens = sum(replica["generated_tokens"] for replica in replicas)
-    steps = sum(replica["steps"] for replica in replicas)
-    context = f", {model['max_context']} tokens each" if model["max_context"] else ""
-    return {
-        "Reason": model["reason"],
-        "Next try": "" if model["retry_in"] is None else f"in {timespan(model['retry_in'])}",
-        "Source": model["source"],
-        "Profile": model["profile"],
-        "Aliases": ", ".join(model["aliases"]),
-        "Engine": f"{model['engine']}, {model['attn_implementation']} attention",
-        "Device": f"{model['device']}, {model['dtype']}",
-        "Limits": f"{model['max_requests']} requests{context}",
-        "Requests": f"{running} running, {waiting} waiting",
-        "Generated": f"{tokens} tokens in {steps} steps" if tokens else "",
-        "Memory": size(model["memory"]) if model["memory"] else "",
-        "Restarts": str(model["restarts"] or ""),
-        "Last exit": _last_exit(model["last_exit"], now),
-        "Engines": "; ".join(map(_replica, replicas)),
-    }
-
-
-def _last_exit(ended: Document | None, now: float) -> str:
-    """When and how a process ended, and what that is taken for."""
-    if ended is None:
-        return ""
-    how = ended["signal"] or f"status {ended['status']}"
-    is_said = how in ended["message"] or ended["signal"] == ended["status"]  # both None: never ran
-    result = ended["result"] if is_said else f"{ended['result']} ({how})"
-    return f"{ended['id']} {timespan(now - ended['time'])} ago, {result}: {ended['message']}"
-
-
-def _without_model(record: Document) -> Document:
-    """It stands above."""
-    return {key: value for key, value in record.items() if key != "model"}
-
-
-def _replica(replica: Document) -> str:
-    facts = [
-        f"PID {replica['pid']}" if replica["pid"] else "",
-        replica["phase"],
-        replica["role"],
-        replica["device"],
-        f"up {timespan(replica['uptime'])}",
-        replica["progress"],
-    ]
-    return f"{replica['id']} ({', '.join(fact for fact in facts if fact)})"
-
-
 def _aligned(cells: tuple[str, ...], widths: list[int]) -> str:
     return "  ".join(
         f"{_clipped(cell, width):>{width}}"
@@ -213,9 +143,9 @@ def _clipped(text: str, width: int) -> str:
     return line if len(line) <= width else f"{line[: width - 1]}…"
 
 
-def _dot(state: str) -> str:
-    return click.style(DOTS.get(state, ("?", None))[0], fg=_colour(state), bold=True)
+def dot(state: str) -> str:
+    return click.style(DOTS.get(state, ("?", None))[0], fg=colour(state), bold=True)
 
 
-def _colour(state: str) -> str | None:
+def colour(state: str) -> str | None:
     return DOTS.get(state, ("?", None))[1]

@@ -57,11 +57,12 @@ class Methods:
         name = call.parameters.get("model")
         models = [self._model(name)] if name else list(self.manager.models.values())
         now, count = asyncio.get_running_loop().time(), call.parameters.get("lines") or 0
+        room = self.manager.room
         yield {
             "daemon": self.daemon_status(),
             "gateway": gateway_status(self.manager, now),
             "models": [
-                model_status(each, self.log.tails.last(each.unit.name, count), now)
+                model_status(each, room, self.log.tails.last(each.unit.name, count), now)
                 for each in models
             ],
         }

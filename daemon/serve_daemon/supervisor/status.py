@@ -4,18 +4,24 @@ import os
 import time
 from typing import Any
 
+import msgspec
+
 from serve_daemon.supervisor.exits import explain, signal_name
 from serve_daemon.supervisor.group import Group
 from serve_daemon.supervisor.instance import Instance, Phase
+from serve_daemon.supervisor.machine import Need
 from serve_daemon.supervisor.manager import Manager
 from serve_daemon.supervisor.memory import resident_bytes
 from serve_daemon.supervisor.models import ModelUnit
+from serve_daemon.supervisor.room import Room, peak_bytes
 from serve_daemon.supervisor.unit import Unit
 from serve_daemon.wire.messages import EngineHeartbeat, EngineReady
 from serve_daemon.wire.routing import GatewayHeartbeat
 
 
-def model_status(model: ModelUnit, records: list[dict[str, Any]], now: float) -> dict[str, Any]:
+def model_status(
+    model: ModelUnit, room: Room, records: list[dict[str, Any]], now: float
+) -> dict[str, Any]:
     """A `Model` of the interface; `now` is the event loop's time."""
     unit, settings, serving = model.unit, model.settings, model.unit.serving
     ready = serving.ready if serving and isinstance(serving.ready, EngineReady) else None
@@ -36,7 +42,9 @@ def model_status(model: ModelUnit, records: list[dict[str, Any]], now: float) ->
         ),
         "max_requests": ready.max_requests if ready else settings.max_requests,
         "max_context": ready.max_context if ready else settings.max_context,
-        "memory": sum(resident_bytes(each.pid) for each in unit.instances()),
+        "memory": sum(_used_bytes(each) for each in unit.instances()),
+        "peak_memory": sum(peak_bytes(each) for each in unit.instances()),
+        "estimate": _estimate(room.need(unit.spec[0])),
         "restarts": unit.restarts,
         "retry_in": None if unit.retry_at is None else max(unit.retry_at - now, 0.0),
         "last_exit": _last_exit(unit, now),
@@ -53,13 +61,12 @@ def _replica(instance: Instance, unit: Unit, now: float) -> dict[str, Any]:
     beat = instance.heartbeat
     if not isinstance(beat, EngineHeartbeat):
         beat = EngineHeartbeat(0, 0, 0, 0, 0.0)
-    ready = instance.ready
     roles = {id(unit.serving): "serving", id(unit.coming): "successor"}
     return {
         "id": instance.identity,
         "pid": instance.pid,
         "phase": instance.phase,
-        "device": ready.device if isinstance(ready, EngineReady) else instance.spec.spec.device,
+        "device": _device(instance),
         "role": roles.get(id(instance), "leaving"),
         "running": beat.running,
         "waiting": beat.waiting,
@@ -67,7 +74,28 @@ def _replica(instance: Instance, unit: Unit, now: float) -> dict[str, Any]:
         "generated_tokens": beat.generated_tokens,
         "uptime": now - instance.started_at,
         "progress": _progress(instance, beat),
+        "memory": _used_bytes(instance),
+        "peak_memory": peak_bytes(instance),
     }
+
+
+def _used_bytes(instance: Instance) -> int:
+    on_gpu = _device(instance).startswith("cuda")
+    return peak_bytes(instance) if on_gpu else resident_bytes(instance.pid)
+
+
+def _device(instance: Instance) -> str:
+    """Where it runs, or is to run."""
+    ready = instance.ready
+    device: str = ready.device if isinstance(ready, EngineReady) else instance.spec.spec.device
+    return device
+
+
+def _estimate(need: Need | None) -> dict[str, int] | None:
+    """An `Estimate` of the interface."""
+    if need is None:
+        return None
+    return {**msgspec.structs.asdict(need.estimate), "total": need.estimate.total}
 
 
 def _progress(instance: Instance, beat: EngineHeartbeat) -> str:
