@@ -94,7 +94,7 @@ def status(*models: Document) -> Document:
 
 def change(subject: str = "models.m", action: str = "replace", **different: Any) -> Document:
     plain = {"subject": subject, "action": action, "keys": [], "outcome": "", "reason": ""}
-    return plain | different
+    return plain | {"memory": [], "requests_wait": False} | different
 
 
 def text(lines: Iterable[str]) -> str:

@@ -59,3 +59,18 @@ def test_changes_are_aligned_and_what_stays_is_left_out() -> None:
 def test_no_change_is_said() -> None:
     """Silence would leave open whether something happened."""
     assert list(changes_lines([change(action="keep")])) == ["nothing changes"]
+
+
+def test_a_change_tells_of_its_memory_and_who_waits() -> None:
+    """Below its line, a line for each device."""
+    gibibyte = 2**30
+    memory = {"before": gibibyte, "during": gibibyte * 3, "after": gibibyte * 2}
+    planned = change(
+        memory=[{"device": each, **memory} for each in ("cuda:0", "cuda:1")], requests_wait=True
+    )
+    assert [click.unstyle(line) for line in changes_lines([planned])] == [
+        "models.m  replace",
+        "          memory of cuda:0: 1.0G now, 3.0G meanwhile, 2.0G after",
+        "          memory of cuda:1: 1.0G now, 3.0G meanwhile, 2.0G after",
+        "          requests wait: the old engine leaves before the new one has room",
+    ]

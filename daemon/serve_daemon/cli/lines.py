@@ -6,6 +6,8 @@ from typing import Any
 
 import click
 
+from serve_daemon.cli.status import size
+
 ACTION_COLOURS = {"start": "green", "stop": "red", "replace": "yellow", "restart": "yellow"}
 OUTCOME_COLOURS = {"done": "green", "failed": "red"}
 
@@ -62,3 +64,13 @@ def changes_lines(changes: list[Document]) -> Iterator[str]:
             change["reason"],
         ]
         yield "  ".join(part for part in parts if part).rstrip()
+        yield from (" " * width + "  " + line for line in _memory_lines(change))
+
+
+def _memory_lines(change: Document) -> Iterator[str]:
+    """What a change is expected to take, and whether that keeps requests waiting."""
+    for each in change["memory"]:
+        before, during, after = (size(each[when]) for when in ("before", "during", "after"))
+        yield f"memory of {each['device']}: {before} now, {during} meanwhile, {after} after"
+    if change["requests_wait"]:
+        yield "requests wait: the old engine leaves before the new one has room"

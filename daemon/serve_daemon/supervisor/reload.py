@@ -17,6 +17,7 @@ from serve_daemon.config.problems import ConfigError
 from serve_daemon.supervisor.history import Entry, History
 from serve_daemon.supervisor.ledger import Ledger
 from serve_daemon.supervisor.manager import Manager
+from serve_daemon.supervisor.outlook import Expected, Outlook
 from serve_daemon.supervisor.sockets import ListeningSockets
 from serve_daemon.supervisor.under_way import Begun, Kept, Reload, Step, planned
 
@@ -53,7 +54,10 @@ class Reloader:
         Raises `ConfigError`.
         """
         loaded = load(structs.replace(self._sources, text=text))
-        return [planned(each) for each in plan(self._running(), loaded).changes()]
+        changes = plan(self._running(), loaded)
+        outlook = Outlook(self._manager.models, self._manager.room, loaded)
+        expected = outlook.of(list(changes.models.values()))
+        return [_expected(each, expected.get(each.subject)) for each in changes.changes()]
 
     def begin(self, trigger: str) -> Reload:
         """Start to carry out what has changed.
@@ -176,6 +180,17 @@ class Reloader:
             self._keep(reload.kept)
         self._under_way.discard(reload)
         self._manager.changes.notify()
+
+
+def _expected(change: Change, expected: Expected | None) -> Step:
+    """What is planned, with what it would take of memory; a change only, no model that stays."""
+    step = planned(change)
+    if expected is None or change.action is Action.KEEP:
+        return step
+    found, why_not = expected
+    return structs.replace(
+        step, memory=found.memory, requests_wait=found.requests_wait, reason=why_not
+    )
 
 
 def _words(change: Change) -> str:

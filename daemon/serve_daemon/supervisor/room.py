@@ -93,24 +93,15 @@ class Room:
         placement = place(at)
         if placement is not Placement.REFUSE:
             return Decision(placement)
-        return Decision(placement, self.refusal(need, at))
+        room = max(capacity - others.wanted, 0)
+        return Decision(placement, refusal(need, room, others.wanted))
 
-    def refusal(self, need: Need, at: Situation) -> str:
-        """Why it does not fit, and what to do."""
-        model, estimate = need.model, need.estimate
-        room = max(at.capacity - at.others.wanted, 0)
-        others = f", beside the {size(at.others.wanted)} of others" if at.others.wanted else ""
-        is_quantized = bool(quantization_of(model.source))
-        advice = advise(model, estimate, room, is_quantized=is_quantized)
-        return (
-            f"needs {size(estimate.total)} on {need.device} (weights {size(estimate.weights)},"
-            f" keys and values {size(estimate.kv_cache)}), and {size(room)} are to be had{others};"
-            f" {advice.text}"
-        )
+    def capacity(self, device: str, limit: int | None = None) -> int | None:
+        """Bytes that all engines may take together there; None where nobody can tell.
 
-    def capacity(self, device: str) -> int | None:
-        """Bytes that all engines may take together there; None where nobody can tell."""
-        free, limit = self._machine.free(device), self._limit()
+        With `limit` in place of the one that holds.
+        """
+        free, limit = self._machine.free(device), self._limit() if limit is None else limit
         used = sum(
             used_bytes(each, device)
             for unit in self._units()
@@ -133,6 +124,12 @@ class Room:
         need = self.need(instance.spec)
         return max(need.estimate.total if need is not None else 0, peak_bytes(instance))
 
+    def expected_of(self, unit: Unit) -> tuple[str, int] | None:
+        """Device and bytes of the engine that serves, or is about to; None where there is none."""
+        engine = unit.coming or unit.serving
+        device = self._device_of(engine) if engine is not None else None
+        return (device, self.expected(engine)) if engine is not None and device else None
+
     def _forget(self, launch: EngineLaunch) -> None:
         """Its files may be others by now; and what no unit runs is of no interest."""
         used = {each for unit in self._units() for each in _specs(unit)} - {launch}
@@ -152,6 +149,19 @@ class Room:
     def _device_of(self, instance: Instance) -> str | None:
         need = self.need(instance.spec)
         return need.device if need is not None else getattr(instance.ready, "device", None)
+
+
+def refusal(need: Need, room: int, others: int) -> str:
+    """Why an engine does not fit into so many bytes beside those of others, and what to do."""
+    model, estimate = need.model, need.estimate
+    is_quantized = bool(quantization_of(model.source))
+    advice = advise(model, estimate, room, is_quantized=is_quantized)
+    beside = f", beside the {size(others)} of others" if others else ""
+    return (
+        f"needs {size(estimate.total)} on {need.device} (weights {size(estimate.weights)},"
+        f" keys and values {size(estimate.kv_cache)}), and {size(room)} are to be had{beside};"
+        f" {advice.text}"
+    )
 
 
 def present(*instances: Instance | None) -> list[Instance]:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from msgspec import Struct, structs
 
 from serve_daemon.config.plan import Action, Change
+from serve_daemon.supervisor.forecast import Memory
 from serve_daemon.supervisor.group import Group
 
 
@@ -17,6 +18,8 @@ class Step(Struct, frozen=True):
     keys: list[str]
     outcome: str = ""  # done | failed
     reason: str = ""
+    memory: list[Memory] = []  # what it is expected to take, where that is known
+    requests_wait: bool = False  # for want of room beside the engine that serves
 
 
 class Begun(Struct, frozen=True):
