@@ -15,8 +15,10 @@ from serve_daemon.control.server import Call
 
 
 async def _plan(call: Call) -> AsyncIterator[dict[str, Any]]:
-    change = {"subject": "models.m", "action": "keep", "keys": [], "outcome": "", "reason": ""}
-    yield {"changes": [change | {"reason": call.parameters.get("text", "no text")}]}
+    memory = [{"device": "cpu", "before": 1, "during": 2, "after": 1}]
+    change = {"subject": "models.m", "action": "keep", "keys": [], "outcome": ""}
+    expected = {"memory": memory, "requests_wait": False}
+    yield {"changes": [change | expected | {"reason": call.parameters.get("text", "no text")}]}
 
 
 async def _logs(call: Call) -> AsyncIterator[dict[str, Any]]:
