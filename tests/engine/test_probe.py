@@ -31,3 +31,5 @@ def test_the_probe_is_printed_and_kept(tmp_path: Path) -> None:
     assert {"bnb-4bit", "bnb-8bit", "bitsandbytes", "gguf", "fp8"} <= set(probe.quantization)
     assert not set(probe.quantization) & set(probe.unavailable_quantization)
     assert "pip install 'hqq>=0.2.1'" in probe.unavailable_quantization["hqq"]
+    assert probe.program_bytes["compiled"] >= probe.program_bytes["continuous"] > 100 * 2**20
+    assert 0 < probe.program_bytes["bitsandbytes"] < probe.program_bytes["continuous"]

@@ -2,3 +2,13 @@
 
 GPU_KEYS = ("use_cuda_graph", "use_async_batching", "cpu_offload_space")
 CONTINUOUS_KEYS = ("allow_block_sharing", "default_compile_level", *GPU_KEYS)
+
+# Tokens of one step: a long prompt is cut, so that others' tokens don't wait for all of it.
+CPU_STEP_TOKENS = 256
+ACCELERATOR_STEP_TOKENS = 2048
+
+
+def step_tokens(max_batch_tokens: int, max_requests: int, device_kind: str) -> int:
+    """The most tokens that a step may have; 0 leaves `max_batch_tokens` to the device."""
+    usual = CPU_STEP_TOKENS if device_kind == "cpu" else ACCELERATOR_STEP_TOKENS
+    return max(max_batch_tokens or usual, max_requests)

@@ -44,6 +44,8 @@ class Probe(Struct, frozen=True):
     unavailable_attn_implementations: dict[str, str] = {}
     unavailable_quantization: dict[str, str] = {}
     gpu_quantization: list[str] = []  # those of `quantization` that no CPU computes with
+    # Bytes of an engine without a model, by the engine's name; and what a library adds to it.
+    program_bytes: dict[str, int] = {}
 
 
 def cached(cache_directory: str, python: str) -> Probe | None:

@@ -5,11 +5,8 @@ share of prompts follows from what their tokens took in the last such steps. A m
 prompts are cheap soon gives them much at once.
 """
 
+from serve_daemon.config import batching
 from serve_daemon.wire.messages import EngineSpec
-
-# Tokens of one step: a long prompt is cut, so that others' tokens don't wait for all of it.
-CPU_BATCH_TOKENS = 256
-ACCELERATOR_BATCH_TOKENS = 2048
 
 PATIENCE = 0.75  # usual steps that a stream's next token may come later, disturbances aside
 FIRST_TOKENS = 32  # while nothing is known of this machine
@@ -20,8 +17,8 @@ DRIFT = 1.05  # of what is usual, with each step that was longer or shorter than
 
 def step_tokens(spec: EngineSpec, device: str) -> int:
     """The most tokens that a step on `device` may have."""
-    usual = CPU_BATCH_TOKENS if device == "cpu" else ACCELERATOR_BATCH_TOKENS
-    return max(spec.max_batch_tokens or usual, spec.max_requests)
+    kind = device.partition(":")[0]
+    return batching.step_tokens(spec.max_batch_tokens, spec.max_requests, kind)
 
 
 class Budget:

@@ -1,15 +1,43 @@
-"""GGUF files turned into safetensors, tokenizer.json and configs: once, then kept in the cache."""
+"""GGUF files turned into safetensors, tokenizer.json and configs: once, then kept in the cache.
+
+As a program it is a child of the engine that needs the files, so that what it takes of memory is
+given back, to the last byte, before the model is loaded.
+"""
 
 import copy
 import hashlib
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
+from msgspec import Struct
+
+from serve_daemon.engine.death import die_with_parent
+from serve_daemon.engine.errors import EngineError, classify
 from serve_daemon.engine.locks import locked
+from serve_daemon.wire.messages import Reason
 
 CONVERTER_VERSION = 1  # raise it when what is written changes
 MAX_SHARD_SIZE = "5GB"
+PROGRAM = "serve_daemon.engine.convert"
+
+
+class Order(Struct, frozen=True):
+    """What to convert, as the engine writes it to this program's stdin."""
+
+    gguf: str
+    target: str
+    dtype: str
+
+
+class Failure(Struct, frozen=True):
+    """Why it can't be converted, as this program writes it to its stdout."""
+
+    reason: Reason
+    message: str
 
 
 def key(identity: str, size: int, modified_ns: int, dtype: str) -> str:
@@ -23,6 +51,39 @@ def destination(gguf: Path, cache: Path, dtype: str) -> Path:
     real = gguf.resolve()
     status = real.stat()
     return cache / f"{gguf.stem}-{key(str(real), status.st_size, status.st_mtime_ns, dtype)}"
+
+
+def convert_in_child(gguf: Path, target: Path, dtype: str) -> None:
+    """Have a child process make `target` from `gguf`.
+
+    Raises `EngineError` where it fails.
+    """
+    ended = subprocess.run(
+        [sys.executable, "-m", PROGRAM],
+        input=msgspec.json.encode(Order(str(gguf), str(target), dtype)),
+        stdout=subprocess.PIPE,
+        check=False,
+    )
+    if ended.returncode == 1 and ended.stdout:
+        failure = msgspec.json.decode(ended.stdout, type=Failure)
+        raise EngineError(failure.reason, failure.message)
+    if ended.returncode:
+        raise EngineError(
+            Reason.INTERNAL, f"the conversion of {gguf} ended with status {ended.returncode}"
+        )
+
+
+def main() -> int:
+    die_with_parent()
+    order = msgspec.json.decode(sys.stdin.buffer.read(), type=Order)
+    try:
+        convert(Path(order.gguf), Path(order.target), order.dtype)
+    except Exception as error:  # noqa: BLE001 - told to the engine, which says it on
+        failure = classify(error)
+        told = Failure(failure.reason, failure.message)
+        sys.stdout.buffer.write(msgspec.json.encode(told))
+        return 1
+    return 0
 
 
 def convert(gguf: Path, target: Path, dtype: str) -> None:
@@ -75,3 +136,7 @@ def _plain(model: Any) -> Any:
     plain.tie_weights()
     plain.generation_config = model.generation_config
     return plain
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -3,25 +3,12 @@
 from collections.abc import Iterable, Iterator
 from typing import Any
 
-from msgspec import Struct
+from serve_daemon.config.free_memory import free_host_bytes
+from serve_daemon.config.kv_cache import Geometry
 
 # Where bitsandbytes keeps what unpacks a weight: in the weight, and in classes of its own.
 PARTS = ("quant_state", "CB", "SCB")
 STATES = ("QuantState", "MatmulLtState")
-
-
-class Geometry(Struct, frozen=True):
-    """What a model needs for each token."""
-
-    layers: int
-    key_value_heads: int
-    head_size: int
-    bytes_per_value: int
-    max_positions: int
-
-    @property
-    def bytes_per_token(self) -> int:
-        return 2 * self.layers * self.key_value_heads * self.head_size * self.bytes_per_value
 
 
 def geometry_of(model: Any) -> Geometry:
@@ -80,11 +67,9 @@ def _tensors(values: Iterable[Any]) -> Iterator[Any]:
 
 
 def available_bytes(device: str) -> int:
-    """Memory that is free on `device` now."""
+    """Memory that `device` has free now, of what this process may have."""
     if device == "cpu":
-        import psutil
-
-        return int(psutil.virtual_memory().available)
+        return free_host_bytes() or 0
     import torch
 
     return torch.cuda.mem_get_info(torch.device(device))[0]

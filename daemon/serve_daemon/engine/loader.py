@@ -79,7 +79,7 @@ def choose_device(asked: str) -> str:
     device = "cuda:0" if asked == "cuda" else asked
     if device != "cpu" and device not in present:
         raise EngineError(
-            Reason.CONFIG,
+            Reason.DEVICE,
             f"device '{asked}' is not present; this host has {', '.join(['cpu', *present])}",
         )
     return device
@@ -110,7 +110,7 @@ def _converted(spec: EngineSpec, gguf: Path, places: _Places, announce: Announce
     target = convert.destination(gguf, places.cache / "converted", dtype)
     if not target.exists():
         announce(Phase.CONVERTING, str(gguf), 0, gguf.stat().st_size)
-        convert.convert(gguf, target, dtype)
+        convert.convert_in_child(gguf, target, dtype)
     return target
 
 

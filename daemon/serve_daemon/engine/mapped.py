@@ -44,11 +44,11 @@ def _range(text: str) -> tuple[int, int]:
     return int(low, 16), int(high, 16)
 
 
-class ReadOnce(TorchDispatchMode):
+class ReadOnce(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """While it is entered, large tensors of mapped files are let go as soon as they are used."""
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self._files: MappedFiles | None = None
 
     def __torch_dispatch__(

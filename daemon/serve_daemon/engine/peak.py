@@ -10,6 +10,11 @@ def peak_bytes(device: str) -> int:
     return _host_peak_bytes() if device == "cpu" else _gpu_peak_bytes(device)
 
 
+def context_bytes(device: str) -> dict[str, int]:
+    """What an engine takes of a GPU without a model, by the kind of device; nothing on a CPU."""
+    return {} if device == "cpu" else {"cuda": _context_bytes(device)}
+
+
 def _host_peak_bytes() -> int:
     """Files that are mapped count as far as they are in memory."""
     for line in Path("/proc/self/status").read_text().splitlines():

@@ -11,9 +11,10 @@ import msgspec
 
 from serve_daemon.config import probe as config_probe
 from serve_daemon.config.attention import HUB_KERNEL
+from serve_daemon.config.checkpoint import BITSANDBYTES
 from serve_daemon.config.directories import cache_directory
 from serve_daemon.config.probe import Device, Probe
-from serve_daemon.engine import attention, engines, quantization
+from serve_daemon.engine import attention, engines, footprint, quantization
 
 PACKAGES = ("torch", "transformers", "accelerate", "bitsandbytes", "gguf", "safetensors", "kernels")
 DTYPES = ["bfloat16", "float16", "float32"]
@@ -21,19 +22,28 @@ DTYPES = ["bfloat16", "float16", "float32"]
 
 def print_probe() -> int:
     """Print what was found out as JSON and keep it in the cache directory."""
-    probe = find_out()
+    has_bitsandbytes = not quantization.missing_packages(BITSANDBYTES)
+    sizes = footprint.measured(engines.NAMES, with_bitsandbytes=has_bitsandbytes)
+    probe = find_out(sizes)
     config_probe.store(str(cache_directory()), "", probe)
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(probe)).decode() + "\n")
     return 0
 
 
-def store_if_new(directory: Path) -> None:
-    """Keep what can be found out, unless that was done for this environment."""
-    if config_probe.cached(str(directory), "") is None:
-        config_probe.store(str(directory), "", find_out())
+def store_if_new(directory: Path, program_bytes: dict[str, int]) -> None:
+    """Keep what can be found out, unless that was done for this environment.
+
+    `program_bytes` is what was measured of this process, as in `Probe`.
+    """
+    known = config_probe.cached(str(directory), "")
+    if known is None:
+        config_probe.store(str(directory), "", find_out(program_bytes))
+    elif not program_bytes.keys() <= known.program_bytes.keys():
+        sizes = program_bytes | known.program_bytes
+        config_probe.store(str(directory), "", msgspec.structs.replace(known, program_bytes=sizes))
 
 
-def find_out() -> Probe:
+def find_out(program_bytes: dict[str, int]) -> Probe:
     capabilities = [quantization.capability(device.name) for device in _accelerators()]
     lacks = {
         name: attention.lack_of(name, has_gpu=bool(capabilities))
@@ -50,6 +60,7 @@ def find_out() -> Probe:
         unavailable_attn_implementations={name: lack for name, lack in lacks.items() if lack},
         unavailable_quantization=lacking,
         gpu_quantization=[name for name in works if quantization.missing_device(name, [])],
+        program_bytes=program_bytes,
     )
 
 

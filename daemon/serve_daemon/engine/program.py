@@ -10,10 +10,10 @@ from typing import NoReturn
 
 import structlog
 
-from serve_daemon.engine import engines, loader, quantization
+from serve_daemon.engine import engines, footprint, heap, loader, quantization
 from serve_daemon.engine.death import die_with_parent
 from serve_daemon.engine.errors import classify
-from serve_daemon.engine.peak import peak_bytes
+from serve_daemon.engine.peak import context_bytes, peak_bytes
 from serve_daemon.engine.protocol import Engine
 from serve_daemon.engine.server import Server
 from serve_daemon.wire import logs, transport
@@ -136,13 +136,18 @@ class Program:
         checkpoint = loader.locate(configure.spec, self._announce)
         quantization.check(configure.spec, checkpoint)
         self._announce(Phase.IMPORTING, "torch", 0, 0)
+        program_bytes = footprint.measured(
+            [configure.spec.engine],
+            with_bitsandbytes=quantization.needs_bitsandbytes(configure.spec, checkpoint),
+        )
         import torch
 
         make = engines.implementation(configure.spec)
         torch.set_num_threads(self._threads)  # of this thread, which loads
-        loaded = loader.load(configure.spec, checkpoint, cache, self._announce)
-        self._announce(Phase.WARMING, "", 0, 0)
-        engine = make(loaded, configure.spec, self._threads)
+        with heap.returned_at_once():
+            loaded = loader.load(configure.spec, checkpoint, cache, self._announce)
+            self._announce(Phase.WARMING, "", 0, 0)
+            engine = make(loaded, configure.spec, self._threads)
         server = Server(
             engine=engine,
             welcome=Welcome(configure.engine_id, configure.spec.model),
@@ -164,7 +169,7 @@ class Program:
             kv_cache_bytes=facts.kv_cache_bytes,
             peak_bytes=peak_bytes(facts.device),
         )
-        _keep_probe(cache)
+        _keep_probe(cache, program_bytes | context_bytes(facts.device))
         self._call(self._become_ready, engine, server, ready)
 
     def _announce(self, phase: Phase, detail: str, done: int, total: int) -> None:
@@ -207,11 +212,11 @@ class Program:
         os._exit(status)
 
 
-def _keep_probe(cache: Path) -> None:
+def _keep_probe(cache: Path, program_bytes: dict[str, int]) -> None:
     """Leave word of what this machine can do, for programs that check a config without torch."""
     from serve_daemon.engine import probe
 
     try:
-        probe.store_if_new(cache)
+        probe.store_if_new(cache, program_bytes)
     except OSError as error:
         log.warning("what torch can do here is not kept", error=str(error))

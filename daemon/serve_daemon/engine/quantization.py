@@ -89,6 +89,10 @@ def _check_runtime(spec: EngineSpec, stored: str) -> None:
         )
 
 
+def needs_bitsandbytes(spec: EngineSpec, checkpoint: Path) -> bool:
+    return BITSANDBYTES in {quantization_of(checkpoint), RUNTIME.get(spec.quantization)}
+
+
 def _needs(method: str, lack: str) -> str:
     return f"weights quantized by {method} need {lack}"
 

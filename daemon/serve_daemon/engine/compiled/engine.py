@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Protocol
 
 from serve_daemon.config import attention
+from serve_daemon.config.kv_cache import Wishes
 from serve_daemon.engine.budget import step_tokens
 from serve_daemon.engine.compiled import caches, memory, package
 from serve_daemon.engine.compiled.ahead_of_time import AheadOfTime
@@ -161,9 +162,8 @@ class CompiledEngine:
         return self._sink
 
     def _plan(self) -> memory.Pool:
-        wishes = memory.Wishes(
-            self._spec.max_requests, self._spec.max_context, self._spec.kv_cache_memory
-        )
+        spec = self._spec
+        wishes = Wishes(spec.engine, spec.max_requests, spec.max_context, spec.kv_cache_memory)
         return memory.plan(
             self._prepared.bytes_per_token,
             self._loaded.model.config.get_text_config().max_position_embeddings,

@@ -2,21 +2,12 @@
 
 from msgspec import Struct
 
+from serve_daemon.config.kv_cache import Wishes, most_bytes
 from serve_daemon.engine.errors import EngineError
 from serve_daemon.wire.messages import Reason
 
-CPU_SHARE = 0.5  # of the memory that is available; the kernel gives it as slots fill up
-ACCELERATOR_SHARE = 0.8  # of the memory that the weights left free
 GRANULE_TOKENS = 64
 SMALLEST_CONTEXT = 2  # a token in, a token out
-
-
-class Wishes(Struct, frozen=True):
-    """What the config asks for; 0 leaves the choice to the engine."""
-
-    max_requests: int
-    max_context: int  # tokens
-    kv_cache_memory: int  # bytes
 
 
 class Pool(Struct, frozen=True):
@@ -38,10 +29,9 @@ def plan(
 
     Raises `EngineError` where the context that is asked for does not fit.
     """
-    share = CPU_SHARE if device_kind == "cpu" else ACCELERATOR_SHARE
-    budget = wishes.kv_cache_memory or int(available_bytes * share)
+    budget = most_bytes(wishes, available_bytes, device_kind)
     fitting = budget // (bytes_per_token * wishes.max_requests)
-    wanted = min(wishes.max_context or max_positions, max_positions)
+    wanted = wishes.context(max_positions)
     if fitting < max(wishes.max_context and wanted, SMALLEST_CONTEXT):
         needed = bytes_per_token * wishes.max_requests * max(wanted, SMALLEST_CONTEXT)
         raise EngineError(

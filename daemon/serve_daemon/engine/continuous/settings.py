@@ -5,6 +5,7 @@ from typing import Any
 
 from serve_daemon.config import attention
 from serve_daemon.config.batching import GPU_KEYS
+from serve_daemon.config.kv_cache import Wishes
 from serve_daemon.engine.budget import step_tokens
 from serve_daemon.engine.continuous import memory, scheduler
 from serve_daemon.engine.continuous.versions import manager_config
@@ -44,7 +45,8 @@ def _check_cpu(batching: Batching) -> None:
 
 
 def pool_for(loaded: Loaded, spec: EngineSpec) -> memory.Pool:
-    wishes = memory.Wishes(
+    wishes = Wishes(
+        engine=spec.engine,
         max_requests=spec.max_requests,
         max_context=spec.max_context,
         kv_cache_memory=spec.kv_cache_memory,

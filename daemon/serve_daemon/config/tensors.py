@@ -1,0 +1,67 @@
+"""The tensors of a checkpoint, as its headers tell: nothing of their values is read."""
+
+import json
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+from msgspec import Struct
+
+from serve_daemon.config import gguf_header
+from serve_daemon.config.sources import GGUF_SUFFIX
+
+INDEX = "model.safetensors.index.json"
+LARGEST_HEADER_BYTES = 100 * 1024 * 1024  # what the library of the format takes
+FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
+
+
+class Tensor(Struct, frozen=True):
+    name: str
+    shape: tuple[int, ...]
+    dtype: str  # as safetensors call it
+    bytes: int
+
+    @property
+    def values(self) -> int:
+        return math.prod(self.shape)
+
+
+def tensors_of(checkpoint: Path) -> list[Tensor]:
+    """Of a .gguf file, as unpacked; or of the safetensors in a directory, as they are stored.
+
+    Raises `OSError` where they can't be read, and `ValueError` for what is of no such format.
+    """
+    if checkpoint.suffix == GGUF_SUFFIX:
+        return [_unpacked(each) for each in gguf_header.read(checkpoint).tensors]
+    return [tensor for file in _files(checkpoint) for tensor in _safetensors(file)]
+
+
+def _unpacked(tensor: gguf_header.GgufTensor) -> Tensor:
+    return Tensor(tensor.name, tensor.shape, "F32", 4 * math.prod(tensor.shape))
+
+
+def _files(folder: Path) -> list[Path]:
+    """Those that Transformers would read."""
+    index = folder / INDEX
+    if index.is_file():
+        return [folder / name for name in sorted(set(_weight_map(index).values()))]
+    whole = folder / "model.safetensors"
+    return [whole] if whole.is_file() else sorted(folder.glob("*.safetensors"))
+
+
+def _weight_map(index: Path) -> dict[str, str]:
+    shards: dict[str, str] = json.loads(index.read_bytes())["weight_map"]
+    return shards
+
+
+def _safetensors(file: Path) -> Iterator[Tensor]:
+    """The format: 8 bytes say how long the JSON is that follows, which says where what lies."""
+    with file.open("rb") as opened:
+        length = int.from_bytes(opened.read(8), "little")
+        if length > LARGEST_HEADER_BYTES:
+            raise ValueError(f"{file} is no file of safetensors")
+        header = json.loads(opened.read(length))
+    for name, entry in header.items():
+        if name != "__metadata__":
+            begin, end = entry["data_offsets"]
+            yield Tensor(name, tuple(entry["shape"]), entry["dtype"], end - begin)
