@@ -4,9 +4,13 @@ import ctypes
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-M_MMAP_THRESHOLD = -3  # of malloc.h
-WHILE_LOADING = 256 * 1024  # bytes; larger blocks go back to the kernel as soon as they are freed
-USUAL = 32 * 1024 * 1024  # the most that glibc comes to by itself, and quickest for a step
+M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3  # of malloc.h
+KIB, MIB = 1024, 1024 * 1024
+# Bytes: larger blocks go back to the kernel as soon as they are freed, and so does a free end of
+# the heap that is larger.
+WHILE_LOADING = {M_MMAP_THRESHOLD: 256 * KIB, M_TRIM_THRESHOLD: 128 * KIB}
+# What glibc comes to by itself, and quickest: each step takes and frees the same again.
+USUAL = {M_MMAP_THRESHOLD: 32 * MIB, M_TRIM_THRESHOLD: 64 * MIB}
 
 _libc = ctypes.CDLL(None)
 
@@ -21,9 +25,14 @@ def returned_at_once() -> Iterator[None]:
     if not hasattr(_libc, "mallopt"):
         yield
         return
-    _libc.mallopt(M_MMAP_THRESHOLD, WHILE_LOADING)
+    _set(WHILE_LOADING)
     try:
         yield
     finally:
-        _libc.mallopt(M_MMAP_THRESHOLD, USUAL)
+        _set(USUAL)
         _libc.malloc_trim(0)
+
+
+def _set(thresholds: dict[int, int]) -> None:
+    for parameter, value in thresholds.items():
+        _libc.mallopt(parameter, value)
