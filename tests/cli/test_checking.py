@@ -22,11 +22,11 @@ PROBE = {
 
 @pytest.fixture
 def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A file that this machine can not do, though nothing else is wrong with it."""
+    """A file for another machine, though nothing else is wrong with it."""
     monkeypatch.setenv("CACHE_DIRECTORY", str(tmp_path / "cache"))
     path = tmp_path / "serve.toml"
     path.write_text(
-        f'[engine]\npython = "{tmp_path}/python"\n[models.m]\nsource = "/m"\ndevice = "cuda:7"\n'
+        f'[engine]\npython = "{tmp_path}/python"\n[models.m]\nsource = "/m"\ndtype = "float16"\n'
     )
     return path
 
@@ -61,8 +61,19 @@ def test_a_file_is_checked_against_this_machine(
     for _ in range(2):
         result = servectl("check", str(file))
         assert result.exit_code == 4
-        assert 'models.m.device: "cuda:7" is not present, this machine has cpu' in result.stderr
+        assert 'models.m.dtype: "float16" does not work here' in result.stderr
     assert (tmp_path / "calls").read_text() == "called\n"
+
+
+def test_what_may_fail_here_is_a_warning(servectl: Servectl, file: Path, tmp_path: Path) -> None:
+    """On stderr, with its place; the file is good all the same."""
+    install_engine(tmp_path, f"echo '{json.dumps(PROBE)}'")
+    file.write_text(file.read_text().replace('dtype = "float16"', 'device = "cuda:7"'))
+    result = servectl("check", str(file))
+    assert result.exit_code == 0
+    assert result.stdout == f"{file}: no problem found, warnings: 2; models: m\n"
+    assert f"warning: {file}:4:10: models.m.source: source '/m' does not exist" in result.stderr
+    assert f'warning: {file}:5:10: models.m.device: "cuda:7" is not present' in result.stderr
 
 
 def test_the_machine_can_be_left_out(servectl: Servectl, file: Path, tmp_path: Path) -> None:

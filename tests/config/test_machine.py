@@ -86,10 +86,12 @@ def test_a_gpu_that_a_model_does_not_use_is_none() -> None:
 
 
 def test_each_of_several_devices_is_checked() -> None:
-    """Once, however often it is named."""
-    text = "[models.a]\nreplicas = 4\ndevice = ['cuda:0', 'cuda:1', 'cuda:1', 'cpu']"
-    absent = '"cuda:1" is not present, this machine has cpu, cuda:0'
-    assert findings(text, probe(CPU, GPU)) == [("models.a.device", absent)]
+    """Once, however often it is named; what isn't known is for the engine to find."""
+    text = "[models.a]\nreplicas = 4\ndtype = 'float16'\ndevice = {}"
+    able = "cpu computes in float32, bfloat16"
+    refused = ("models.a.dtype", f'"float16" does not work here, use another: {able}')
+    assert findings(text.format("['cuda:0', 'cpu', 'cpu']"), probe(CPU, GPU)) == [refused]
+    assert findings(text.format("['cuda:0', 'cuda:1']"), probe(CPU, GPU)) == []
 
 
 @pytest.mark.parametrize(

@@ -189,7 +189,7 @@ def test_a_package_without_the_file(tmp_path: Path) -> None:
 def test_a_device_that_is_not_present(tmp_path: Path) -> None:
     """The message says which ones are."""
     failing = refused(tmp_path, source=str(write_config(tmp_path / "m")), device="cuda:7")
-    assert failing.reason is Reason.CONFIG
+    assert failing.reason is Reason.DEVICE
     assert "this host has cpu" in failing.message
 
 

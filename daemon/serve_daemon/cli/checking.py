@@ -12,22 +12,28 @@ import msgspec
 from serve_daemon.cli.connection import EXIT_REFUSED, fail
 from serve_daemon.cli.daemon import DEFAULT_CONFIG
 from serve_daemon.config.directories import cache_directory
+from serve_daemon.config.doubts import doubts
 from serve_daemon.config.effective import effective
 from serve_daemon.config.load import Loaded, Sources, load
 from serve_daemon.config.probe import Probe, cached, store
-from serve_daemon.config.problems import ConfigError
+from serve_daemon.config.problems import ConfigError, Problem
 
 PROBE_TIMEOUT_SECONDS = 120.0
 
 
 def check(file: Path | None, *, with_probe: bool) -> str:
-    """One line that says what was found good; leaves with every problem if something is not."""
+    """One line that says what was found good; leaves with every problem if something is not.
+
+    With the probe, what may fail on this machine is told on stderr.
+    """
     sources = _sources(file)
     loaded = _load(sources)
-    if with_probe and _is_probed(str(cache_directory()), loaded.config.engine.python):
-        loaded = _load(msgspec.structs.replace(sources, cache_directory=str(cache_directory())))
+    warnings = _warnings(sources, loaded) if with_probe else []
+    for each in warnings:
+        click.echo(f"{click.style('warning', fg='yellow')}: {each}", err=True)
+    found = "no problem found" if not warnings else f"no problem found, warnings: {len(warnings)}"
     models = ", ".join(loaded.models) or "none"
-    return f"{sources.main or 'the embedded default'}: no problem found; models: {models}"
+    return f"{sources.main or 'the embedded default'}: {found}; models: {models}"
 
 
 def effective_of(file: Path) -> dict[str, Any]:
@@ -40,6 +46,15 @@ def _sources(file: Path | None) -> Sources:
     return Sources(main=main, environment=dict(os.environ))
 
 
+def _warnings(sources: Sources, loaded: Loaded) -> list[Problem]:
+    """What may fail here; leaves with every problem that this machine has with the file."""
+    cache, python = str(cache_directory()), loaded.config.engine.python
+    probe = _probe_of(cache, python)
+    if probe is not None:
+        loaded = _load(msgspec.structs.replace(sources, cache_directory=cache))
+    return doubts(loaded, probe)
+
+
 def _load(sources: Sources) -> Loaded:
     try:
         return load(sources)
@@ -47,17 +62,18 @@ def _load(sources: Sources) -> Loaded:
         fail(str(error), EXIT_REFUSED)
 
 
-def _is_probed(cache: str, python: str) -> bool:
-    """Whether it is known what engines can do here; finds out if it is not."""
-    if cached(cache, python) is not None:
-        return True
+def _probe_of(cache: str, python: str) -> Probe | None:
+    """What engines can do here; finds out if it is not known, and says if it can't."""
+    if (known := cached(cache, python)) is not None:
+        return known
     try:
-        store(cache, python, _probe(python))
+        probe = _probe(python)
+        store(cache, python, probe)
     except (OSError, subprocess.SubprocessError, msgspec.DecodeError) as error:
         reason = _last_line(getattr(error, "stderr", None)) or error
         click.echo(f"not checked against this machine, it can't be probed: {reason}", err=True)
-        return False
-    return True
+        return None
+    return probe
 
 
 def _probe(python: str) -> Probe:

@@ -14,11 +14,8 @@ Broken = tuple[tuple[str, ...], str]  # keys, the first that is set is to blame,
 def check_machine(model: Model, probe: Probe) -> Iterator[Broken]:
     """Every rule that `model`, all of whose keys are filled in, breaks on this machine."""
     for name in dict.fromkeys(model.devices):
-        if devices := _named(name, probe):
+        if devices := known_as(name, probe):  # what isn't known is for the engine to find
             yield from _on_devices(model, devices, probe)
-        else:
-            present = ", ".join(device.name for device in probe.devices)
-            yield ("device",), f'"{name}" is not present, this machine has {present}'
     if model.engine not in probe.engines:
         message = f'"{model.engine}" does not work here, use one of {", ".join(probe.engines)}'
         yield ("engine",), message
@@ -28,8 +25,8 @@ def check_machine(model: Model, probe: Probe) -> Iterator[Broken]:
             yield (key,), f"weights quantized by {method} need {lack}"
 
 
-def _named(name: str, probe: Probe) -> list[Device]:
-    """The devices that may be meant."""
+def known_as(name: str, probe: Probe) -> list[Device]:
+    """The devices that may be meant by a value of the key."""
     return [
         each for each in probe.devices if name in {"auto", each.name} or each.name == f"{name}:0"
     ]
