@@ -21,6 +21,7 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     load: float = 0.0  # seconds before it is ready
     prefill: float = 0.0  # seconds before the first token of a sequence
     token_delay: float = 0.005  # seconds a step
+    pace: float = 0.0  # seconds between two tokens of a sequence, from its own first; 0: a step
     text: str = "echo"  # echo: the last user message; count: "1 2 3 ..." without end
     crash_on: int = 0  # exit abruptly with the first token of this request
     crash_after: int = 0  # exit abruptly after so many tokens in all
@@ -39,6 +40,7 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     eos: int = 1  # 0: never ends a sequence by itself
     order: int = 0  # of the vocabulary; another one is another tokenizer
     record: str = ""  # a file that gets one JSON line for each Submit and Cancel
+    stamps: str = ""  # a file that gets, of each sequence that ends, when its tokens were sent
     once: str = ""  # a file: with it, crash_on, hang_on and freeze_on hold until it exists
 
 

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -23,9 +24,10 @@ class Running:
     owner: "Connection"
     submit: Submit
     number: int
-    begins: float  # loop time of its first token
+    begins: float  # loop time of its next token
     text: Iterator[int]
     generated: int = 0
+    stamps: list[float] = field(default_factory=list)
 
 
 class GatewayPeer(Peer[ToEngine]):
@@ -45,6 +47,7 @@ class Connection:
     stepper: "Stepper"
     sequences: dict[int, Running] = field(default_factory=dict)
     outputs: list[Output] = field(default_factory=list)
+    ended: list[Running] = field(default_factory=list)  # with their last token in `outputs`
 
     def make_peer(self, welcome: Welcome) -> Peer[ToEngine]:
         self.peer = GatewayPeer(ToEngine, self.received, self.lost)
@@ -152,6 +155,7 @@ class Stepper:
                 self._advance(running)
         for connection in self.connections:
             if connection.outputs:
+                self._stamp(connection)
                 connection.peer.send(Step(connection.outputs))
                 connection.outputs = []
         self.steps += 1
@@ -161,14 +165,29 @@ class Stepper:
         self._crash_if_told_to(running)
         token = next(running.text)
         running.generated += 1
+        running.begins += self._behaviour.pace
         self.generated += 1
         finish = self._finish(running, token)
         if finish is not None:
-            del running.owner.sequences[running.submit.sequence]
+            running.owner.ended.append(running.owner.sequences.pop(running.submit.sequence))
         output = Output(
             running.submit.sequence, [token], finish, logprobs=_logprobs(running.submit, token)
         )
         running.owner.outputs.append(output)
+
+    def _stamp(self, connection: Connection) -> None:
+        """Note when the tokens go out, by the clock that all processes of a host share."""
+        ended, connection.ended = connection.ended, []
+        if not self._behaviour.stamps:
+            return
+        now = time.monotonic()
+        last = {running.submit.sequence: running for running in ended}
+        for output in connection.outputs:
+            running = last.get(output.sequence) or connection.sequences[output.sequence]
+            running.stamps.append(now)
+        with Path(self._behaviour.stamps).open("ab") as file:
+            for running in ended:
+                file.write(msgspec.json.encode((running.submit.request_id, running.stamps)) + b"\n")
 
     def _crash_if_told_to(self, running: Running) -> None:
         behaviour = self._behaviour
