@@ -18,6 +18,7 @@ from serve_daemon.gateway.chat_template import ChatTemplates
 from serve_daemon.gateway.completion import Models
 from serve_daemon.gateway.conditions import Conditions
 from serve_daemon.gateway.errors import shutting_down
+from serve_daemon.gateway.garbage import look_seldom
 from serve_daemon.gateway.idle_connections import IdleConnections
 from serve_daemon.gateway.prompts import Prompts
 from serve_daemon.gateway.routes import RoutingTable
@@ -78,6 +79,7 @@ class Gateway:
         self._link.send(GatewayReady())
         duties = self._take_up_duties(listening)
         await self._prompts.templates.load()
+        look_seldom()
         await self._leave.wait()
         await self._drain(servers)
         for duty in duties:
