@@ -2,9 +2,9 @@
 
 import os
 import signal
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 
+from chaos.script import Fault
 from integration.daemon import RunningDaemon
 from serve_daemon.control.client import ControlError
 
@@ -97,14 +97,7 @@ async def kill_gateway(edited: Edited) -> None:
     )
 
 
-@dataclass(frozen=True)
-class Fault:
-    name: str
-    make: Callable[[Edited], Awaitable[None]]
-    cuts_connections: bool = False
-
-
-FAULTS = {
+FAULTS: dict[str, Fault[Edited]] = {
     fault.name: fault
     for fault in (
         Fault("engine replaced by an edit", replace_engine),

@@ -14,6 +14,7 @@ class Tally:
     answered: int = 0
     cut: int = 0  # by a gateway that was killed with the connection in its hands
     losses: list[str] = field(default_factory=list)
+    skipped: list[str] = field(default_factory=list)  # what can't be had here, and why
     texts: Counter[bool] = field(default_factory=Counter)  # whether each is what was expected
 
     @property
@@ -25,6 +26,7 @@ class Tally:
         yield f"{'fault':<28}{'times':>7}{'requests met':>15}"
         for name, times in sorted(self.faults.items()):
             yield f"{name:<28}{times:>7}{self.met[name]:>15}"
+        yield from (f"skipped: {each}" for each in self.skipped)
         yield f"answered {self.answered}, lost {len(self.losses)}, same text {self.same_texts:.2%}"
         yield f"cut with a gateway that was killed {self.cut}"
         yield from self.losses

@@ -45,6 +45,7 @@ class RunningDaemon:
         self.socket = directory / "run" / "serve-daemon" / "control.sock"
         self.output = directory / "stderr"
         self.process: asyncio.subprocess.Process | None = None
+        self.patience_seconds = WAIT_SECONDS
 
     # ------------------------------------------------------------ its life
 
@@ -136,7 +137,7 @@ class RunningDaemon:
 
     async def until(self, predicate: Any) -> dict[str, Any]:
         """The first status that `predicate` holds for; asked again at each event."""
-        async with asyncio.timeout(WAIT_SECONDS):
+        async with asyncio.timeout(self.patience_seconds):
             async for _ in self.events():
                 status = self.status()
                 if predicate(status):

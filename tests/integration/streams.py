@@ -48,3 +48,21 @@ async def response_events(
 async def text_of(client: httpx.AsyncClient, **request: Any) -> str:
     """The whole text of a streamed /v1/responses."""
     return "".join([delta async for delta in stream_response(client, **request)])
+
+
+async def chat_chunks(
+    client: httpx.AsyncClient, **request: Any
+) -> AsyncGenerator[dict[str, Any], None]:
+    """The chunks of a streamed /v1/chat/completions, the last one with its usage."""
+    asked = {"stream": True, "stream_options": {"include_usage": True}, **request}
+    async with client.stream("POST", "/v1/chat/completions", json=asked) as reply:
+        if reply.status_code != 200:
+            raise AssertionError(f"{reply.status_code}: {(await reply.aread()).decode()}")
+        finishes = []
+        async for chunk in events_of(reply):
+            assert "error" not in chunk, chunk
+            finishes += [each["finish_reason"] for each in chunk["choices"]]
+            yield chunk
+        assert chunk["usage"], chunk
+        assert finishes[-1] in ("stop", "length"), chunk
+        assert not any(finishes[:-1])

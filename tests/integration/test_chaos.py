@@ -2,7 +2,8 @@
 
 from chaos.clients import Clients
 from chaos.faults import FAULTS, Edited
-from chaos.script import drawn, make_all
+from chaos.questions import Question
+from chaos.script import Script, drawn
 from chaos.tally import Tally
 from integration.daemon import RunningDaemon
 
@@ -19,9 +20,10 @@ async def test_no_fault_loses_a_request(daemon: RunningDaemon) -> None:
     edited.write()
     await daemon.start()
     await daemon.until_model("m", state="ready")
-    questions = [{"model": "m", "input": text} for text in TEXTS]
+    questions = [Question(text, is_chat=number % 2 == 0) for number, text in enumerate(TEXTS)]
     clients = Clients(daemon.url, questions, TEXTS, Tally())
-    await make_all(edited, clients, drawn(dict.fromkeys(FAULTS, 2), 11), 8, 0.2)
+    faults = drawn(FAULTS, dict.fromkeys(FAULTS, 2), 11)
+    await Script(faults, num_clients=8, pause_seconds=0.2).play(edited, clients)
     assert clients.tally.losses == []
     assert clients.tally.texts[False] == 0
     assert clients.tally.answered > 8

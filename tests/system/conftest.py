@@ -1,34 +1,16 @@
 """The service in a systemd of its own, with fake engines."""
 
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from system.machine import CHECKOUT, PROGRAMS, Machine, NoMachine, booted, missing
+from system.machine import Machine, NoMachine, booted, missing
 from system.service import Service, free_port
+from system.units import write_units
 
-COMMANDS = Path(sys.executable).parent
-
-TARGET = """
-[Unit]
-Description=What the tests need
-Wants=systemd-journald.service
-"""
-
-# The commands from where they are installed, wherever that is: the unit hides home directories.
-DROP_IN = f"""
-[Service]
-ExecStart=
-ExecStart={COMMANDS}/serve-daemon
-ExecReload=
-ExecReload={COMMANDS}/servectl reload
-ProtectHome=tmpfs
-BindReadOnlyPaths={" ".join(PROGRAMS)}
-WatchdogSec=3
-RestartSec=100ms
-"""
+# Quick, for the tests of what happens then.
+SOON = "WatchdogSec=3\nRestartSec=100ms\n"
 
 
 @pytest.fixture(scope="session")
@@ -38,14 +20,8 @@ def port() -> int:
 
 @pytest.fixture(scope="session")
 def units(tmp_path_factory: pytest.TempPathFactory, port: int) -> Path:
-    """The units as they are shipped, and what it takes to run them here."""
     directory = tmp_path_factory.mktemp("units")
-    for unit in (CHECKOUT / "packaging/systemd").iterdir():
-        (directory / unit.name).write_text(unit.read_text().replace(":8000", f":{port}"))
-    (directory / "test.target").write_text(TARGET)
-    drop_ins = directory / "serve-daemon.service.d"
-    drop_ins.mkdir()
-    (drop_ins / "test.conf").write_text(DROP_IN)
+    write_units(directory, port, SOON)
     return directory
 
 

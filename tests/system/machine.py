@@ -19,8 +19,8 @@ PROGRAMS = (str(CHECKOUT), sys.prefix, sys.base_prefix)
 BOOT = Path(__file__).with_name("boot.sh")
 SYSUSERS = CHECKOUT / "packaging/sysusers.d/serve-daemon.conf"
 BOOT_SECONDS = 60
-LIFE_SECONDS = 600
-COMMAND_SECONDS = 60
+LIFE_SECONDS = 1800
+COMMAND_SECONDS = 300
 NAMESPACES = (
     *("--fork", "--pid", "--kill-child", "--mount-proc"),
     *("--mount", "--uts", "--ipc", "--cgroup"),
@@ -37,12 +37,12 @@ class Machine:
 
     pid: int
 
-    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
+    def run(
+        self, *command: str, check: bool = True, seconds: float = COMMAND_SECONDS
+    ) -> subprocess.CompletedProcess[str]:
         """Run a command inside, as root."""
         inside = ["nsenter", f"--target={self.pid}", "--all", *command]
-        done = subprocess.run(
-            inside, capture_output=True, text=True, check=False, timeout=COMMAND_SECONDS
-        )
+        done = subprocess.run(inside, capture_output=True, text=True, check=False, timeout=seconds)
         if check and done.returncode:
             raise AssertionError(f"{command} exited with {done.returncode}:\n{done.stderr}")
         return done

@@ -31,16 +31,21 @@ class Service:
     def __init__(self, machine: Machine, port: int) -> None:
         self.machine = machine
         self.url = f"http://127.0.0.1:{port}"
-        self._port = port
+        self.port = port
 
-    def write(self, models: str, *, python: Path = FAKE_PYTHON) -> None:
+    def write(self, models: str, *, python: Path = FAKE_PYTHON, server: str = "") -> None:
         """Write /etc/serve.toml, by default with fake engines."""
-        head = f'[server]\nlisten = ["127.0.0.1:{self._port}"]\n[control]\nwatch = false\n'
+        listen = f'listen = ["127.0.0.1:{self.port}"]'
+        head = f"[server]\n{listen}\n{server}[control]\nwatch = false\n"
         engine = f'[engine]\npython = "{python}"\n'
         self.machine.path("/etc/serve.toml").write_text(f"{head}{engine}{models}")
 
     def systemctl(self, verb: str, unit: str = UNIT, *, check: bool = True) -> Completed:
         return self.machine.run("systemctl", verb, unit, check=check)
+
+    def restart(self, seconds: float) -> None:
+        """Restart it, which takes as long as what is open."""
+        self.machine.run("systemctl", "restart", UNIT, seconds=seconds)
 
     def servectl(self, *arguments: str, user: str = "root", check: bool = True) -> Completed:
         """Run servectl, by default as root."""

@@ -1,11 +1,17 @@
 """serve-daemon under a real systemd."""
 
+import asyncio
 import json
 import threading
 from typing import Any
 
 import pytest
 
+from chaos.clients import Clients
+from chaos.questions import Question
+from chaos.restarts import RESTARTS
+from chaos.script import Script, drawn
+from chaos.tally import Tally
 from system.machine import Machine
 from system.service import SOCKET_UNIT, UNIT, Service
 
@@ -119,6 +125,20 @@ def test_no_client_is_turned_away_by_a_restart(service: Service) -> None:
     thread.join()
     assert service.main_pid() != before
     assert set(map(str, answers)) == {"now"}
+
+
+async def test_a_restart_loses_no_stream(service: Service) -> None:
+    """Clients that stream all the while: `make chaos` does it with the real model."""
+    texts = [f"{number} {' '.join(map(str, range(40)))}" for number in range(8)]
+    questions = [Question(text, is_chat=number % 2 == 0) for number, text in enumerate(texts)]
+    await asyncio.to_thread(service.start, '[models.m]\nsource = "fake:token_delay=0.02"\n')
+    clients = Clients(service.url, questions, texts, Tally())
+    faults = drawn(RESTARTS, {"systemctl restart": 2}, 0)
+    await Script(faults, num_clients=8, pause_seconds=0.5).play(service, clients)
+    assert clients.tally.losses == []
+    assert clients.tally.texts[False] == 0
+    assert clients.tally.met["systemctl restart"] == 16
+    assert clients.tally.answered > 16
 
 
 def test_the_first_connection_starts_the_service(service: Service, machine: Machine) -> None:

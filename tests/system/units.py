@@ -1,0 +1,35 @@
+"""The unit files as they are shipped, with what it takes to run them from a checkout."""
+
+import sys
+from pathlib import Path
+
+from system.machine import CHECKOUT, PROGRAMS
+
+COMMANDS = Path(sys.executable).parent
+
+TARGET = """
+[Unit]
+Description=What the tests need
+Wants=systemd-journald.service
+"""
+
+# The commands from where they are installed, wherever that is: the unit hides home directories.
+DROP_IN = f"""
+[Service]
+ExecStart=
+ExecStart={COMMANDS}/serve-daemon
+ExecReload=
+ExecReload={COMMANDS}/servectl reload
+ProtectHome=tmpfs
+BindReadOnlyPaths={" ".join(PROGRAMS)}
+"""
+
+
+def write_units(directory: Path, port: int, more: str = "") -> None:
+    """The units that listen on `port`; `more` are further lines of the service."""
+    for unit in (CHECKOUT / "packaging/systemd").iterdir():
+        (directory / unit.name).write_text(unit.read_text().replace(":8000", f":{port}"))
+    (directory / "test.target").write_text(TARGET)
+    drop_ins = directory / "serve-daemon.service.d"
+    drop_ins.mkdir()
+    (drop_ins / "test.conf").write_text(f"{DROP_IN}{more}")
