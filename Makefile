@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STAMP := $(VENV)/.installed
 
 .PHONY: venv serve test test-all chaos check lock clean
-.PHONY: bench bench-many-streams bench-engine bench-profile bench-long-prompt bench-gpu bench-start bench-control
+.PHONY: bench bench-many-streams bench-engine bench-profile bench-long-prompt bench-recovery bench-gpu bench-start bench-control
 
 venv: $(STAMP)  ## A virtual environment with everything in it; the commands are in .venv/bin
 
@@ -49,6 +49,9 @@ bench-long-prompt: venv  ## How long a prompt of 2,000 tokens holds up others' s
 
 bench-many-streams: venv  ## What the gateway adds to each token of 2,000 streams
 	$(BIN)/python benchmarks/many_streams.py --write
+
+bench-recovery: venv  ## How long clients wait when an engine dies, hangs, or is replaced by an edit
+	$(BIN)/python benchmarks/recovery_time.py --write
 
 bench-gpu: venv .venv-peer/.installed  ## Llama shapes of 1B and 8B with random weights, on a GPU
 	$(BIN)/python benchmarks/gpu.py .venv-peer/bin/python --write

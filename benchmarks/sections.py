@@ -6,7 +6,8 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 TITLE = "# Results"
 MARK = "## "
 CPU, LONG_PROMPT, GPU, PROFILE = "CPU", "A long prompt among streams", "GPU", "Profile notes"
-ORDER = (CPU, LONG_PROMPT, GPU, PROFILE)
+RECOVERY = "Recovery"
+ORDER = (CPU, LONG_PROMPT, RECOVERY, GPU, PROFILE)
 
 
 def store(title: str, body: str, *, is_added: bool = False) -> None:
