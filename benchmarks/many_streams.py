@@ -9,8 +9,6 @@ of one process, on plain sockets, note when each arrives, by the same clock.
 import argparse
 import asyncio
 import json
-import os
-import re
 import resource
 import sys
 import tempfile
@@ -20,23 +18,24 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import NamedTuple, cast
+from typing import NamedTuple
 
 import psutil
 import uvloop
 
 import sections
 from bench import machine
+from counting_clients import Client, request
 from figures import percentile
+from gateway_usage import NOTHING_SEEN, Seen, gateway_of, look_at, others_seconds
 from processes import ServerError, free_port, running, seconds_to_first_answer
 
 TITLE = "Many streams"
 MODEL = "fake"
 FAKE_PYTHON = Path(__file__).parent.parent / "tests" / "fakes" / "python"
-# The fake engine counts: each token is a character. An event may have several tokens.
-TEXT = re.compile(rb'"content":"([0-9 ]*)"')
 SPARE_DESCRIPTORS = 512
 SETTLE_SECONDS = 2.0
+SPARE_SECONDS = 1.0  # between what counts and the end of the first stream
 TICK_SECONDS = 0.01  # of the engine, where each stream has its own times
 GIVE_UP_SECONDS = 60.0
 SERVE = """
@@ -68,114 +67,39 @@ class Load(NamedTuple):
         )
 
 
-class Client(asyncio.Protocol):
-    """One stream, whose tokens are noted as they arrive."""
-
-    def __init__(self, request: bytes, ended: "asyncio.Future[None]") -> None:
-        self.arrivals: list[float] = []
-        self._request = request
-        self._ended = ended
-        self._head = b""
-
-    def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        cast("asyncio.Transport", transport).write(self._request)  # uvloop's is no asyncio one
-
-    def data_received(self, data: bytes) -> None:
-        now = time.monotonic()
-        if not self.arrivals and len(self._head) < 20:
-            self._head += data[:20]
-        self.arrivals += [now] * sum(map(len, TEXT.findall(data)))
-
-    def connection_lost(self, exc: Exception | None) -> None:
-        if self._ended.done():
-            return
-        if exc is not None or b" 200 " not in self._head:
-            self._ended.set_exception(ServerError(f"a stream broke: {exc or self._head!r}"))
-        else:
-            self._ended.set_result(None)
-
-
-@dataclass
-class Usage:
-    """Of the gateway, in the time in which all streams were open."""
-
-    seconds: float = 0.0
-    cpu_seconds: float = 0.0
-    rss_bytes: int = 0
-    idle_rss_bytes: int = 0
-    others_share: float = 0.0
-
-
 @dataclass
 class Run:
-    load: Load
+    """What came of it, by the clock that all processes of a host share."""
+
     begin: float = 0.0  # of the time that counts
     end: float = 0.0
-    usage: Usage = field(default_factory=Usage)
+    before: Seen = NOTHING_SEEN
+    after: Seen = NOTHING_SEEN
+    idle_rss_bytes: int = 0
     arrivals: dict[str, list[float]] = field(default_factory=dict)
 
 
-def request(number: int, num_tokens: int) -> bytes:
-    question = {
-        "model": MODEL,
-        "stream": True,
-        "max_tokens": num_tokens,
-        "messages": [{"role": "user", "content": "count"}],
-    }
-    body = json.dumps(question).encode()
-    head = (
-        "POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
-        f"X-Request-Id: stream-{number}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\n\r\n"
-    )
-    return head.encode() + body
-
-
-async def play(run: Run, port: int, gateway: psutil.Process, chosen: argparse.Namespace) -> None:
+async def play(load: Load, port: int, gateway: psutil.Process, chosen: argparse.Namespace) -> Run:
     """Open all streams one after the other; what counts begins when the last is open."""
     loop = asyncio.get_running_loop()
-    num_tokens = int((chosen.ramp + SETTLE_SECONDS + chosen.seconds) * run.load.rate)
-    run.usage.idle_rss_bytes = gateway.memory_info().rss
+    run = Run(idle_rss_bytes=gateway.memory_info().rss)
+    num_tokens = int((chosen.ramp + SETTLE_SECONDS + chosen.seconds) * load.rate)
     begun = time.monotonic()
     clients, ends = [], []
-    for number in range(run.load.streams):
+    for number in range(load.streams):
         ends.append(loop.create_future())
-        client = Client(request(number, num_tokens), ends[-1])
+        client = Client(request(MODEL, number, num_tokens), ends[-1])
         clients.append(client)
-        await asyncio.sleep(begun + number * chosen.ramp / run.load.streams - time.monotonic())
+        await asyncio.sleep(begun + number * chosen.ramp / load.streams - time.monotonic())
         await loop.create_connection(lambda client=client: client, "127.0.0.1", port)  # type: ignore[misc]
     await asyncio.sleep(SETTLE_SECONDS)
-    run.begin = time.monotonic()
-    before = measured(gateway)
-    await asyncio.sleep(begun + chosen.ramp + SETTLE_SECONDS + chosen.seconds - 1 - run.begin)
-    run.end = time.monotonic()
-    note_usage(run, before, measured(gateway), gateway)
+    run.begin, run.before = time.monotonic(), look_at(gateway)
+    first_end = begun + chosen.ramp + SETTLE_SECONDS + chosen.seconds
+    await asyncio.sleep(first_end - SPARE_SECONDS - run.begin)
+    run.end, run.after = time.monotonic(), look_at(gateway)
     await asyncio.gather(*ends)
     run.arrivals = {f"stream-{number}": each.arrivals for number, each in enumerate(clients)}
-
-
-class Seen(NamedTuple):
-    gateway_seconds: float
-    busy_seconds: float
-    own_seconds: float
-
-
-def measured(gateway: psutil.Process) -> Seen:
-    times = gateway.cpu_times()
-    machine = psutil.cpu_times()
-    family = [psutil.Process(), *psutil.Process().children(recursive=True)]
-    own = sum(each.cpu_times().user + each.cpu_times().system for each in family)
-    busy = sum(machine) - machine.idle - machine.iowait - machine.guest - machine.guest_nice
-    return Seen(times.user + times.system, busy, own)
-
-
-def note_usage(run: Run, before: Seen, after: Seen, gateway: psutil.Process) -> None:
-    usage = run.usage
-    usage.seconds = run.end - run.begin
-    usage.cpu_seconds = after.gateway_seconds - before.gateway_seconds
-    usage.rss_bytes = gateway.memory_info().rss
-    others = (after.busy_seconds - before.busy_seconds) - (after.own_seconds - before.own_seconds)
-    usage.others_share = max(0.0, others) / usage.seconds / (os.cpu_count() or 1)
+    return run
 
 
 def stamps_in(file: Path) -> dict[str, list[float]]:
@@ -224,25 +148,19 @@ def daemon(load: Load, directory: Path) -> Iterator[tuple[int, psutil.Process, P
         yield port, gateway_of(process.pid), stamps
 
 
-def gateway_of(pid: int) -> psutil.Process:
-    for process in psutil.Process(pid).children(recursive=True):
-        if "serve_daemon.gateway" in process.cmdline():
-            return process
-    raise ServerError("the daemon has no gateway")
-
-
-def row(run: Run, delays: Sequence[float]) -> str:
-    usage, load = run.usage, run.load
+def row(name: str, run: Run, delays: Sequence[float]) -> str:
+    seconds = run.end - run.begin
+    cpu_seconds = run.after.gateway_seconds - run.before.gateway_seconds
     cells = [
-        load.name,
-        f"{len(delays) / usage.seconds:.0f}",
+        name,
+        f"{len(delays) / seconds:.0f}",
         f"{1000 * percentile(delays, 0.5):.1f}",
         f"{1000 * percentile(delays, 0.99):.1f}",
         f"{1000 * max(delays):.0f}",
-        f"{usage.cpu_seconds / usage.seconds:.2f}",
-        f"{1e6 * usage.cpu_seconds / len(delays):.0f}",
-        f"{usage.rss_bytes / 1e6:.0f} ({usage.idle_rss_bytes / 1e6:.0f})",
-        f"{100 * usage.others_share:.0f}",
+        f"{cpu_seconds / seconds:.2f}",
+        f"{1e6 * cpu_seconds / len(delays):.0f}",
+        f"{run.after.rss_bytes / 1e6:.0f} ({run.idle_rss_bytes / 1e6:.0f})",
+        f"{100 * others_seconds(run.before, run.after) / seconds:.0f}",
     ]
     return f"| {' | '.join(cells)} |"
 
@@ -257,10 +175,9 @@ HEAD = (
 def measure(load: Load, chosen: argparse.Namespace) -> str:
     with tempfile.TemporaryDirectory() as directory, daemon(load, Path(directory)) as parts:
         port, gateway, stamps = parts
-        run = Run(load)
-        uvloop.run(play(run, port, gateway, chosen))
+        run = uvloop.run(play(load, port, gateway, chosen))
         sent = stamps_in(stamps)
-    return row(run, added_seconds(run, sent, run.arrivals))
+    return row(load.name, run, added_seconds(run, sent, run.arrivals))
 
 
 def options() -> argparse.Namespace:

@@ -5,15 +5,14 @@ import asyncio
 
 import pytest
 
-from many_streams import Client, Load, Run, added_seconds, measure, request
+from counting_clients import Client, request
+from many_streams import Load, Run, added_seconds, measure
 from processes import ServerError
-
-LOAD = Load("few", 1, 5.0, is_lockstep=False)
 
 
 def test_a_delay_is_from_sending_to_receiving_in_the_time_that_counts() -> None:
     """Tokens sent before all streams are open, or when some have ended, are not counted."""
-    run = Run(LOAD, begin=10.0, end=12.0)
+    run = Run(begin=10.0, end=12.0)
     sent = {"a": [9.9, 10.0, 11.0], "b": [11.5, 12.0]}
     arrived = {"a": [10.5, 10.25, 11.5], "b": [11.75, 12.5]}
     assert added_seconds(run, sent, arrived) == [0.25, 0.5, 0.25]
@@ -22,7 +21,7 @@ def test_a_delay_is_from_sending_to_receiving_in_the_time_that_counts() -> None:
 def test_a_stream_that_lacks_a_token_is_an_error() -> None:
     """No figure comes of it."""
     with pytest.raises(ServerError, match="a: 2 tokens sent, 1 received"):
-        added_seconds(Run(LOAD), {"a": [1.0, 2.0]}, {"a": [1.5]})
+        added_seconds(Run(), {"a": [1.0, 2.0]}, {"a": [1.5]})
 
 
 async def test_a_client_notes_each_token_and_whether_the_reply_was_one() -> None:
@@ -44,7 +43,7 @@ async def test_a_client_notes_each_token_and_whether_the_reply_was_one() -> None
 
 def test_a_request_says_who_it_is() -> None:
     """So that the engine's notes and the client's can be joined."""
-    assert b"X-Request-Id: stream-7\r\n" in request(7, 20)
+    assert b"X-Request-Id: stream-7\r\n" in request("m", 7, 20)
 
 
 @pytest.mark.long
