@@ -2,14 +2,17 @@
 
 import asyncio
 from typing import Any
+from unittest import mock
 
 import msgspec
 import pytest
 
+from serve_daemon.engine import server as servers
 from serve_daemon.engine.protocol import Facts, Stats
 from serve_daemon.engine.server import Connection, Server
 from serve_daemon.wire.framing import Receiver
-from serve_daemon.wire.messages import FromEngine, Output, Step, Submit, Welcome
+from serve_daemon.wire.messages import Finish, FromEngine, Output, Step, Submit, Welcome
+from serve_daemon.wire.sampling import Sampling
 
 
 class Silent:
@@ -89,3 +92,18 @@ async def test_a_step_does_not_wait_for_a_loop_that_has_no_time(server: Server) 
     assert not gateway.outputs
     await asyncio.sleep(0)
     assert gateway.outputs == [OUTPUT]
+
+
+async def test_what_a_gateway_has_here_is_bounded(server: Server) -> None:
+    """More is refused, and computed once others have ended."""
+    connection, gateway = connect(server)
+    with mock.patch.object(servers, "MAX_SEQUENCES", 2):
+        for number in (2, 3):
+            connection._on_message(Submit(number, "r", [1], 9, [0], Sampling()))
+        (refusal,) = gateway.outputs
+        assert (refusal.sequence, refusal.finish) == (3, Finish.REFUSED)
+        assert "2 sequences here already" in refusal.error
+        server.step({connection.owner: [Output(1, [7], Finish.STOP)]})
+        await asyncio.sleep(0)
+        connection._on_message(Submit(4, "r", [1], 9, [0], Sampling()))
+    assert connection.live == {2, 4}

@@ -9,7 +9,7 @@ import pytest
 from serve_daemon.wire import transport
 from serve_daemon.wire.framing import FramingError
 from serve_daemon.wire.messages import Cancel, FromEngine, ToEngine, Welcome
-from serve_daemon.wire.transport import Peer
+from serve_daemon.wire.transport import Peer, UnreadError
 
 
 class End:
@@ -54,6 +54,22 @@ async def test_close_sends_what_is_buffered() -> None:
     assert right.heard.qsize() == 100_000
     assert await left.lost is None
     assert left.peer.unsent_bytes == 0
+
+
+async def test_a_peer_that_reads_nothing_is_given_up() -> None:
+    """What waits for it is dropped, and its owner hears why; another's peer is not touched."""
+    ours, theirs = socket.socketpair()
+    left = await adopted(ours)
+    left.peer.max_unsent_bytes = 100_000
+    with theirs:
+        while left.peer.unsent_bytes <= left.peer.max_unsent_bytes:
+            left.peer.send(Cancel(1))
+        assert not left.lost.done()
+        left.peer.send(Cancel(1))
+        with pytest.raises(UnreadError, match=r"has left 1\d{5} bytes unread"):
+            raise await left.lost or AssertionError
+    assert left.peer.unsent_bytes == 0
+    assert End().peer.max_unsent_bytes > 100_000
 
 
 async def test_the_end_of_the_stream_is_heard_once() -> None:

@@ -8,11 +8,12 @@ from collections.abc import Callable
 import structlog
 
 from serve_daemon.engine.protocol import Engine, Outputs
-from serve_daemon.wire.messages import Cancel, Output, Step, Submit, ToEngine, Welcome
+from serve_daemon.wire.messages import Cancel, Finish, Output, Step, Submit, ToEngine, Welcome
 from serve_daemon.wire.transport import Peer
 
-MAX_UNSENT_BYTES = 16 * 1024 * 1024  # of one gateway, which then reads nothing
-
+# Of one gateway. It gives no more than its engines can run and a little more; this is the end of
+# the memory that one that is out of its mind may take.
+MAX_SEQUENCES = 16 * 1024
 PATIENCE_SECONDS = 0.005  # of the computing thread, for the event loop between two steps
 
 log = structlog.get_logger()
@@ -20,6 +21,8 @@ log = structlog.get_logger()
 
 class Connection(Peer[ToEngine]):
     """One gateway: it is welcomed, and owns the sequences that it submits."""
+
+    max_unsent_bytes = 16 * 1024 * 1024
 
     def __init__(self, server: "Server", owner: int) -> None:
         super().__init__(ToEngine, self._on_message, self._on_lost)
@@ -43,6 +46,9 @@ class Connection(Peer[ToEngine]):
 
     def _on_message(self, message: ToEngine) -> None:
         match message:
+            case Submit(sequence=sequence) if len(self.live) >= MAX_SEQUENCES:
+                reason = f"the gateway has {MAX_SEQUENCES} sequences here already"
+                self.send(Step([Output(sequence, [], Finish.REFUSED, reason)]))
             case Submit(sequence=sequence):
                 self.live.add(sequence)
                 self._server.engine.submit(self.owner, message)
@@ -135,13 +141,8 @@ class Server:
 
     def _send(self, outputs: Outputs) -> None:
         for owner, of_owner in outputs.items():
-            connection = self._connections.get(owner)
-            if connection is None:
-                continue
-            connection.deliver(of_owner)
-            if connection.unsent_bytes > MAX_UNSENT_BYTES:
-                log.warning("gateway reads nothing, closing its connection")
-                connection.abort()
+            if (connection := self._connections.get(owner)) is not None:
+                connection.deliver(of_owner)
 
     def _tell_if_empty(self) -> None:
         if self._on_empty is not None and not self._connections:

@@ -11,13 +11,22 @@ from serve_daemon.wire.framing import FramingError, Receiver, encode
 
 T = TypeVar("T")
 
+MAX_UNSENT_BYTES = 64 * 1024 * 1024  # of what may wait for a peer to read
+
+
+class UnreadError(Exception):
+    """The peer reads nothing of what it is sent: it has stopped, or is lost in something."""
+
 
 class Peer(asyncio.Protocol, Generic[T]):
     """The other end of a conversation: `send` to it, and be called back with what it says.
 
     `on_message` is called once for each message, `on_lost` once, with the error if there was one;
     both in the event loop's thread. Sending to a peer that is gone does nothing: `on_lost` tells.
+    A peer that leaves more than `max_unsent_bytes` unread is taken for gone, with `UnreadError`.
     """
+
+    max_unsent_bytes = MAX_UNSENT_BYTES
 
     def __init__(
         self,
@@ -33,7 +42,12 @@ class Peer(asyncio.Protocol, Generic[T]):
         self._transport: asyncio.Transport | None = None
 
     def send(self, message: object) -> None:
-        if self._transport is not None and not self._transport.is_closing():
+        if self._transport is None or self._transport.is_closing():
+            return
+        if self.unsent_bytes > self.max_unsent_bytes:
+            self._error = UnreadError(f"the peer has left {self.unsent_bytes} bytes unread")
+            self.abort()
+        else:
             self._transport.write(encode(message, self._encoder))
 
     def close(self) -> None:
