@@ -8,6 +8,7 @@ import httpx
 
 from fakes.supervisor import FakeSupervisor
 from serve_daemon.wire.messages import EngineHeartbeat
+from serve_daemon.wire.routing import Convicted
 
 SOURCE = "fake:poison=arsenic,prefill=0.05"
 OTHERS = 15
@@ -57,6 +58,7 @@ async def test_of_sixteen_requests_only_the_poison_fails(
     assert failed.json()["error"]["code"] == "engine_failed"
     assert f"status {statuses[-1]}" in failed.json()["error"]["message"]
     assert len(statuses) == 3
+    assert supervisor.gateway.last(Convicted).request_id == failed.headers["x-request-id"]
 
 
 async def test_streams_that_are_under_way_survive_a_poison(

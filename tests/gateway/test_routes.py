@@ -7,7 +7,7 @@ import pytest
 
 from serve_daemon.gateway.errors import ApiError
 from serve_daemon.gateway.routes import RoutingTable
-from serve_daemon.wire.routing import Route, Routes
+from serve_daemon.wire.routing import Route, Routes, Wake
 
 
 def route(model: str = "m", **fields: Any) -> Route:
@@ -24,8 +24,9 @@ def route(model: str = "m", **fields: Any) -> Route:
     return Route(model=model, **(known | fields))
 
 
-def table_of(*routes: Route, woken: list[str] | None = None) -> RoutingTable:
-    table = RoutingTable(lambda model: None if woken is None else woken.append(model))
+def table_of(*routes: Route, woken: list[Any] | None = None) -> RoutingTable:
+    told: list[Any] = [] if woken is None else woken
+    table = RoutingTable(told.append)
     table.apply(Routes(1, list(routes)))
     return table
 
@@ -93,14 +94,14 @@ async def test_gateways_that_share_the_sockets_share_the_queue() -> None:
 
 def test_a_model_that_is_asleep_is_woken_once_a_table() -> None:
     """And one that is awake is not."""
-    woken: list[str] = []
+    woken: list[Any] = []
     table = table_of(route(state="asleep"), route("other", aliases=[]), woken=woken)
     for model in ("m", "m", "other"):
         table.wake(model)
-    assert woken == ["m"]
+    assert woken == [Wake("m")]
     table.apply(Routes(2, [route(state="asleep")]))
     table.wake("m")
-    assert woken == ["m", "m"]
+    assert woken == [Wake("m"), Wake("m")]
 
 
 def test_no_engine_is_there_before_one_is_connected() -> None:

@@ -4,7 +4,15 @@ import signal
 
 import pytest
 
-from serve_daemon.supervisor.exits import Exit, Explanation, Result, Verdict, explain, signal_name
+from serve_daemon.supervisor.exits import (
+    Exit,
+    Explanation,
+    LastExit,
+    Result,
+    Verdict,
+    explain,
+    signal_name,
+)
 from serve_daemon.wire.messages import Failing, Reason
 
 SOURCE = Failing(Reason.SOURCE, "no such file")
@@ -46,6 +54,15 @@ def test_the_last_words_of_a_process_are_a_class_of_their_own(reason: Reason) ->
     assert explanation.reason == f"{reason}: as told"
 
 
+def test_an_exit_over_one_request_names_it() -> None:
+    """And how it ended, once that is found out."""
+    last = LastExit("e1", 5.0, Exit(-signal.SIGABRT))
+    assert last.over("req-7") == LastExit("e1", 5.0, Exit(-signal.SIGABRT, poison="req-7"))
+    assert explain(last.over("req-7").ended) == Explanation(
+        Result.POISON, "request req-7, which has failed alone: killed by SIGABRT"
+    )
+
+
 def test_the_kernels_kill_says_what_to_do() -> None:
     """A bare SIGKILL would leave people guessing."""
     explanation = explain(Exit(-signal.SIGKILL, is_oom_kill=True))
@@ -65,6 +82,7 @@ NEITHER, PERMANENT, OWN_MAKING = (False, False), (True, False), (False, True)
         (Result.DEVICE, NEITHER),  # no request takes a device from the bus
         (Result.INTERNAL, OWN_MAKING),
         (Result.CRASH, OWN_MAKING),
+        (Result.POISON, OWN_MAKING),
         (Result.EXIT_CODE, OWN_MAKING),
         (Result.HANG, OWN_MAKING),
         (Result.SUSPENDED, NEITHER),

@@ -18,7 +18,7 @@ from serve_daemon.supervisor import status
 from serve_daemon.supervisor.machine import Need
 from serve_daemon.supervisor.status import summary
 from serve_daemon.wire.messages import Phase, Progress, Reason
-from serve_daemon.wire.routing import GatewayHeartbeat
+from serve_daemon.wire.routing import Convicted, GatewayHeartbeat
 
 Make = Callable[[str], Managed]
 
@@ -84,6 +84,21 @@ async def test_the_last_exit_is_told(
     assert ended.items() >= (expected | {"id": identity, "time": 4992.0}).items()
     gateway = (await call(world, "Status"))["gateway"]["last_exit"]
     assert gateway.items() >= expected.items()
+
+
+async def test_an_exit_that_was_over_a_request_is_known_for_that(managed: Make) -> None:
+    """A gateway has found it out; another model's exit is as it was."""
+    world = managed(ONE + '[models.n]\nsource = "/models/n"\n')
+    world.started()
+    for name in ("m", "n"):
+        world.engines(name)[0].listener.on_exit(-6)
+    convicted = Convicted(world.engines("m")[0].instance.identity, "req-7")
+    world.gateway.listener.on_message(convicted)
+    ended = (await model(world))["last_exit"]
+    assert (ended["result"], ended["signal"]) == ("poison", "SIGABRT")
+    assert ended["message"] == "request req-7, which has failed alone: killed by SIGABRT"
+    assert (await model(world, "n"))["last_exit"]["result"] == "crash"
+    assert f"{convicted.engine_id} has ended over request req-7" in world.messages()
 
 
 async def test_what_was_meant_to_end_is_no_crash(managed: Make) -> None:

@@ -207,6 +207,7 @@ class Generation:
         if verdict is None and self._table.has_engine(engine):  # it lives: the connection broke
             self._count_failure("The connection to the engine of the model broke.")
         if verdict is not None and standing is Standing.GUILTY:
+            self._table.convict(engine, self._order.request_id)
             raise engine_failed(
                 "This request ended the engine of the model twice while it was tried apart from"
                 f" others, and is not tried again; the engine's end: {verdict.reason}."

@@ -29,6 +29,7 @@ from serve_daemon.wire.logs import configure_child_logging, set_level
 from serve_daemon.wire.messages import SetLogLevel
 from serve_daemon.wire.routing import (
     ConfigureGateway,
+    Convicted,
     EngineEnded,
     GatewayHeartbeat,
     GatewayReady,
@@ -55,7 +56,7 @@ class Gateway:
     def __init__(self) -> None:
         loop = asyncio.get_running_loop()
         self._prompts = Prompts(TextModels(), ChatTemplates())
-        self._models = Models(RoutingTable(self._wake), self._prompts)
+        self._models = Models(RoutingTable(self._tell), self._prompts)
         self._configured: asyncio.Future[ConfigureGateway] = loop.create_future()
         self._routed = asyncio.Event()
         self._leave = asyncio.Event()
@@ -132,8 +133,8 @@ class Gateway:
         self._routed.set()
         self._link.send(RoutesApplied(message.version))
 
-    def _wake(self, model: str) -> None:
-        self._link.send(Wake(model))
+    def _tell(self, news: Wake | Convicted) -> None:
+        self._link.send(news)
 
     async def _beat(self) -> None:
         while True:

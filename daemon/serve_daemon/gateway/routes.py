@@ -7,7 +7,7 @@ from serve_daemon.gateway.engines import Engine, Engines
 from serve_daemon.gateway.errors import model_not_found, unavailable
 from serve_daemon.gateway.turns import Turn
 from serve_daemon.gateway.verdicts import Verdicts
-from serve_daemon.wire.routing import Route, Routes
+from serve_daemon.wire.routing import Convicted, Route, Routes, Wake
 
 ASLEEP = "asleep"  # the state of a route whose model starts when it is woken
 
@@ -15,10 +15,10 @@ ASLEEP = "asleep"  # the state of a route whose model starts when it is woken
 class RoutingTable:
     """The last `Routes` of the supervisor, and the requests that are open under it.
 
-    It has a model that is asleep woken by `wake`.
+    What the supervisor has to know of them goes to `tell`.
     """
 
-    def __init__(self, wake: Callable[[str], object]) -> None:
+    def __init__(self, tell: Callable[[Wake | Convicted], object]) -> None:
         self.verdicts = Verdicts()
         self.num_workers = 1  # gateways that share what a model can take
         self.engines = Engines(self._signal)
@@ -26,7 +26,7 @@ class RoutingTable:
         self._names: dict[str, str] = {}
         self._capacity: dict[str, int] = {}  # the last known; a model keeps it while it restarts
         self._dispatches: dict[str, Dispatch] = {}
-        self._wake = wake
+        self._tell = tell
         self._woken: set[str] = set()  # under this table
 
     def apply(self, message: Routes) -> None:
@@ -107,7 +107,11 @@ class RoutingTable:
         """Have the model started if it is asleep."""
         if self.find(model).state == ASLEEP and model not in self._woken:
             self._woken.add(model)
-            self._wake(model)
+            self._tell(Wake(model))
+
+    def convict(self, engine: Engine, request_id: str) -> None:
+        """Have it known that the engine ended over this request."""
+        self._tell(Convicted(engine.engine_id, request_id))
 
     def _signal(self) -> None:
         """The table or a connection has changed."""

@@ -2,8 +2,9 @@
 
 import signal
 from enum import StrEnum
+from typing import Self
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 from serve_daemon.wire.messages import Failing, Reason
 
@@ -17,6 +18,7 @@ class Result(StrEnum):
     DEVICE = Reason.DEVICE  # lost, or never there
     INTERNAL = Reason.INTERNAL  # an error that it did not expect, and told of
     CRASH = "crash"  # a signal that it raised itself
+    POISON = "poison"  # in one of these ways, and over one request, which has failed alone
     EXIT_CODE = "exit-code"  # a status, and not a word
     HANG = "hang"  # killed, as it no longer answered or no longer worked
     SUSPENDED = "suspended"  # killed like that, but somebody's signal had stopped it
@@ -44,6 +46,7 @@ class Exit(Struct, frozen=True):
     is_oom_kill: bool = False  # the kernel's OOM killer was at work meanwhile
     was_terminated: bool = False  # by the supervisor
     was_draining: bool = False  # it was to leave as soon as it had nothing left to do
+    poison: str = ""  # the request that it ended over, where that was found out
 
 
 class LastExit(Struct, frozen=True):
@@ -52,6 +55,10 @@ class LastExit(Struct, frozen=True):
     identity: str
     at: float  # the clock's time
     ended: Exit
+
+    def over(self, request_id: str) -> Self:
+        """The same, since it is known which request it was over."""
+        return structs.replace(self, ended=structs.replace(self.ended, poison=request_id))
 
 
 class Explanation(Struct, frozen=True):
@@ -77,7 +84,7 @@ class Explanation(Struct, frozen=True):
 _PERMANENT = frozenset({Result.CONFIG, Result.SOURCE, Result.ROOM})
 _OWN_MAKING = frozenset(
     {
-        *(Result.MEMORY, Result.INTERNAL, Result.CRASH),
+        *(Result.MEMORY, Result.INTERNAL, Result.CRASH, Result.POISON),
         *(Result.EXIT_CODE, Result.HANG, Result.TIMEOUT, Result.SPAWN),
     }
 )
@@ -89,6 +96,9 @@ _RAISED = frozenset(
 
 def explain(ended: Exit) -> Explanation:
     """Why the process ended, the surest knowledge first."""
+    if ended.poison:
+        how = explain(structs.replace(ended, poison="")).reason
+        return Explanation(Result.POISON, f"request {ended.poison}, which has failed alone: {how}")
     if ended.was_terminated or (ended.was_draining and ended.returncode == 0):
         return Explanation(Result.STOPPED, _how(ended.returncode))
     if ended.verdict is not None:

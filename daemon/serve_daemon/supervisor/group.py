@@ -84,6 +84,13 @@ class Group(Settling):
         self.changes.notify()
         return wanted
 
+    def convict(self, engine_id: str, request_id: str) -> None:
+        """Remember, if the last exit is that engine's, that it was over this request."""
+        for each in self.all_units():
+            if each.last_exit is not None and each.last_exit.identity == engine_id:
+                each.last_exit = each.last_exit.over(request_id)
+                self._ports.journal.noted(self, f"{engine_id} has ended over request {request_id}")
+
     def check(self) -> None:
         for each in self.all_units():
             each.check()

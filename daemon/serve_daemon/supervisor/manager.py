@@ -26,7 +26,7 @@ from serve_daemon.supervisor.sockets import ListeningSockets
 from serve_daemon.supervisor.states import State
 from serve_daemon.supervisor.unit import Unit
 from serve_daemon.wire.messages import SetLogLevel
-from serve_daemon.wire.routing import RoutesApplied, Wake
+from serve_daemon.wire.routing import Convicted, GatewayNews, RoutesApplied, Wake
 
 
 class Manager:
@@ -224,12 +224,15 @@ class Manager:
         for each in self._model_groups():
             await each.stopped()
 
-    def _hear(self, gateway: Instance, message: RoutesApplied | Wake) -> None:
+    def _hear(self, gateway: Instance, message: GatewayNews) -> None:
         match message:
             case RoutesApplied(version=version):
                 self.routing.applied(gateway, version)
             case Wake(model=name):
                 self.wake(name)
+            case Convicted(engine_id=engine_id, request_id=request_id):
+                for unit in self.units():
+                    unit.convict(engine_id, request_id)
 
     def _gateways(self) -> list[Instance]:
         return self.gateway.instances()

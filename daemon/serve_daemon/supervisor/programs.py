@@ -17,12 +17,11 @@ from serve_daemon.supervisor.sockets import ListeningSockets
 from serve_daemon.wire.messages import Configure, EngineSpec, EngineToSupervisor
 from serve_daemon.wire.routing import (
     ConfigureGateway,
+    GatewayNews,
     GatewaySettings,
     GatewayToSupervisor,
     Routes,
-    RoutesApplied,
     StopAccepting,
-    Wake,
 )
 
 HEARTBEAT_SECONDS = 1.0
@@ -119,7 +118,7 @@ class GatewayProgram:
         *,
         settings: Callable[[], GatewaySettings],
         routes: Callable[[], Routes],
-        hear: Callable[[Instance, RoutesApplied | Wake], None],
+        hear: Callable[[Instance, GatewayNews], None],
     ) -> None:
         self._log = log
         self._sockets = sockets
@@ -197,12 +196,12 @@ class _GatewayRelay(_Relay):
         self,
         instance: Instance,
         log: Log,
-        hear: Callable[[Instance, RoutesApplied | Wake], None],
+        hear: Callable[[Instance, GatewayNews], None],
     ) -> None:
         super().__init__(instance, log, {"program": "gateway"})
         self._hear = hear
 
     def on_message(self, message: Any) -> None:
         super().on_message(message)
-        if isinstance(message, RoutesApplied | Wake):
+        if isinstance(message, GatewayNews):
             self._hear(self.instance, message)

@@ -83,6 +83,13 @@ class Wake(Message, frozen=True):
     model: str
 
 
+class Convicted(Message, frozen=True):
+    """A request that was tried apart from others has ended this engine; it fails alone."""
+
+    engine_id: str
+    request_id: str
+
+
 class GatewayHeartbeat(Message, frozen=True):
     open_requests: int
     requests: int  # since the start
@@ -90,4 +97,5 @@ class GatewayHeartbeat(Message, frozen=True):
 
 
 SupervisorToGateway = ConfigureGateway | Routes | EngineEnded | StopAccepting | SetLogLevel
-GatewayToSupervisor = GatewayReady | RoutesApplied | Wake | GatewayHeartbeat | Failing
+GatewayNews = RoutesApplied | Wake | Convicted
+GatewayToSupervisor = GatewayReady | GatewayNews | GatewayHeartbeat | Failing
