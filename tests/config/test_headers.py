@@ -103,6 +103,7 @@ def test_half_a_header_is_told(tmp_path: Path, cut: int) -> None:
 
 
 def test_an_unknown_version_is_told(tmp_path: Path) -> None:
+    """The first one wrote lengths in another way."""
     with pytest.raises(ValueError, match="of a version that is known"):
         gguf_header.read(write_gguf(tmp_path / "a.gguf", {}, {}, version=1))
 

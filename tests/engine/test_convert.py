@@ -8,6 +8,7 @@ import pytest
 from engine.client import EngineProcess
 from engine.models import write_gguf
 from serve_daemon.engine import convert
+from serve_daemon.engine.errors import EngineError
 from serve_daemon.wire.messages import EngineSpec, Phase
 
 pytestmark = pytest.mark.model
@@ -75,3 +76,14 @@ def test_an_engine_converts_at_its_first_start_only(gguf: Path, tmp_path: Path) 
     assert Phase.CONVERTING in phases[0]
     assert Phase.CONVERTING not in phases[1]
     assert not cut_off.exists()
+
+
+def test_a_conversion_that_fails_says_why(tmp_path: Path) -> None:
+    """It happens in another process, whose words are the engine's then."""
+    broken = tmp_path / "broken.gguf"
+    broken.write_bytes(b"GGUF" + b"\0" * 60)
+    target = convert.destination(broken, tmp_path / "converted", "float32")
+    with pytest.raises(EngineError) as failure:
+        convert.convert_in_child(broken, target, "float32")
+    assert "ended with status" not in failure.value.message
+    assert not target.exists()

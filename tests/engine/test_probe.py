@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from serve_daemon.config.probe import Probe, cached
+from serve_daemon.engine.probe import store_if_new
 
 pytestmark = pytest.mark.model
 
@@ -33,3 +34,13 @@ def test_the_probe_is_printed_and_kept(tmp_path: Path) -> None:
     assert "pip install 'hqq>=0.2.1'" in probe.unavailable_quantization["hqq"]
     assert probe.program_bytes["compiled"] >= probe.program_bytes["continuous"] > 100 * 2**20
     assert 0 < probe.program_bytes["bitsandbytes"] < probe.program_bytes["continuous"]
+
+
+def test_what_an_engine_measured_is_added(tmp_path: Path) -> None:
+    """Each engine knows its own size; what is known already stays."""
+    store_if_new(tmp_path, {"continuous": 1})
+    store_if_new(tmp_path, {"continuous": 2, "bitsandbytes": 3})
+    known = cached(str(tmp_path), "")
+    assert known is not None
+    assert known.program_bytes == {"continuous": 1, "bitsandbytes": 3}
+    assert known.engines == ["continuous", "compiled"]

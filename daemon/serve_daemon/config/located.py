@@ -5,6 +5,7 @@ A folder is looked at, which takes no longer than listing it.
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 from serve_daemon.config.probe import package_directories
@@ -43,7 +44,7 @@ def located(source: str, python: str = "", *, with_weights: bool = True) -> Path
 
 def package_folder(package: str, python: str = "") -> Path | None:
     """Where an installed package lies."""
-    if python:
+    if python not in {"", sys.executable}:
         folders = (each / package for each in package_directories(Path(python).parent.parent))
         return next((folder for folder in folders if folder.is_dir()), None)
     found = importlib.util.find_spec(package)

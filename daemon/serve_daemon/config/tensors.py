@@ -2,8 +2,9 @@
 
 import json
 import math
-from collections.abc import Iterator
+from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 from msgspec import Struct
 
@@ -36,6 +37,12 @@ def tensors_of(checkpoint: Path) -> list[Tensor]:
     return [tensor for file in _files(checkpoint) for tensor in _safetensors(file)]
 
 
+def _safetensors(file: Path) -> list[Tensor]:
+    """What was read once is kept until the file changes."""
+    status = file.stat()
+    return _read(str(file.resolve()), status.st_size, status.st_mtime_ns)
+
+
 def _unpacked(tensor: gguf_header.GgufTensor) -> Tensor:
     return Tensor(tensor.name, tensor.shape, "F32", 4 * math.prod(tensor.shape))
 
@@ -54,14 +61,17 @@ def _weight_map(index: Path) -> dict[str, str]:
     return shards
 
 
-def _safetensors(file: Path) -> Iterator[Tensor]:
+@lru_cache(maxsize=256)
+def _read(file: str, _size: int, _modified_ns: int) -> list[Tensor]:
     """The format: 8 bytes say how long the JSON is that follows, which says where what lies."""
-    with file.open("rb") as opened:
+    with open(file, "rb") as opened:  # noqa: PTH123 - a string is what can be cached by
         length = int.from_bytes(opened.read(8), "little")
         if length > LARGEST_HEADER_BYTES:
             raise ValueError(f"{file} is no file of safetensors")
         header = json.loads(opened.read(length))
-    for name, entry in header.items():
-        if name != "__metadata__":
-            begin, end = entry["data_offsets"]
-            yield Tensor(name, tuple(entry["shape"]), entry["dtype"], end - begin)
+    return [_tensor(name, header[name]) for name in header if name != "__metadata__"]
+
+
+def _tensor(name: str, entry: dict[str, Any]) -> Tensor:
+    begin, end = entry["data_offsets"]
+    return Tensor(name, tuple(entry["shape"]), entry["dtype"], end - begin)
