@@ -101,6 +101,17 @@ async def test_listening_sockets_are_passed_in_order(tmp_path: Path) -> None:
         assert await started.ended() == -signal.SIGKILL
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+async def test_a_signal_to_one_whose_end_is_not_seen_yet_is_none(number: signal.Signals) -> None:
+    """Its end is told all the same; else the daemon would wait for it for ever."""
+    started = Started("say_last_words")
+    pid = started.child.pid
+    os.kill(pid, signal.SIGKILL)
+    os.waitid(os.P_PID, pid, os.WEXITED | os.WNOWAIT)
+    started.child.signal(number)
+    assert await started.ended() == -signal.SIGKILL
+
+
 async def test_a_child_ends_when_its_link_does() -> None:
     """A supervisor that dies leaves nobody behind: here the link alone is closed."""
     started = Started("echo")

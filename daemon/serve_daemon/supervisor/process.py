@@ -65,7 +65,7 @@ class Child:
         if number == signal.SIGKILL:
             os.killpg(self.pid, number)
         else:
-            self._process.send_signal(number)
+            os.kill(self.pid, number)  # Popen would look whether it has ended, and bury it
 
     def attach(self, link: socket.socket, messages: Any) -> None:
         """Begin to listen to the process. Must follow the constructor at once."""
