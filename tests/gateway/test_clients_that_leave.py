@@ -1,6 +1,7 @@
 """A client that is gone, or does not read, frees what it held."""
 
 import asyncio
+import signal
 
 import httpx
 import pytest
@@ -100,6 +101,23 @@ async def test_a_client_with_large_buffers_that_stops_reading_frees_its_sequence
         await engine.until_sequences(1)
         await engine.until_sequences(0)
     assert (await supervisor.until_record("/v1/responses"))["outcome"] == "stalled"
+
+
+async def test_a_machine_that_slept_has_stalled_nobody(supervisor: FakeSupervisor) -> None:
+    """While the gateway itself is frozen, no client can be expected to read."""
+    await supervisor.configure(stall_timeout=2.0)
+    await supervisor.serve("fake:text=count,token_delay=0.02", max_context=1000)
+    body = {"model": "m", "input": "x", "stream": True, "max_output_tokens": 80}
+    async with RawClient(supervisor.url, receive_buffer_bytes=4_000_000) as client:
+        await client.send(post("/v1/responses", body))
+        await client.read_until(b"output_text.delta")
+        await asyncio.sleep(0.6)  # the gateway has seen that something is unread
+        supervisor.gateway.kill(signal.SIGSTOP)
+        await asyncio.sleep(2.5)  # time is what this is about
+        supervisor.gateway.kill(signal.SIGCONT)
+        await asyncio.sleep(0.5)
+        text = await client.read_until(b"[DONE]")
+    assert counting(80).encode() in text
 
 
 async def test_a_client_that_reads_late_loses_nothing(supervisor: FakeSupervisor) -> None:
