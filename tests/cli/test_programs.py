@@ -89,12 +89,13 @@ def test_the_systems_daemon_is_found_from_a_login_session(
     assert connection.default_socket() == own / "serve-daemon" / "control.sock"
 
 
-def test_an_override_without_a_value_is_a_wrong_use_of_the_command() -> None:
+@pytest.mark.parametrize("override", ["log.level", "=debug", "log..level=debug"])
+def test_an_override_that_is_no_assignment_is_a_wrong_use_of_the_command(override: str) -> None:
     """Status 2 and the usage, as for every other option; 78 is for keys of the file."""
-    command = [str(Path(sys.executable).with_name("serve-daemon")), "--check", "--set", "log.level"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    command = [str(Path(sys.executable).with_name("serve-daemon")), "--check", "--set"]
+    done = subprocess.run([*command, override], capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "Usage: serve-daemon" in done.stderr
-    assert '"log.level" is not KEY=VALUE, write it like --set log.level=debug' in done.stderr
-    known = [*command[:-1], "log.nevel=debug"]
+    assert f'"{override}" is not KEY=VALUE, write it like --set log.level=debug' in done.stderr
+    known = [*command, "log.nevel=debug"]
     assert subprocess.run(known, capture_output=True, check=False).returncode == 78

@@ -90,7 +90,7 @@ async def test_fewer_gateways_cut_no_stream(daemon: RunningDaemon) -> None:
 
 async def test_replicas_run_on_the_devices_that_are_named(daemon: RunningDaemon) -> None:
     """In turn, and each says on which it is; one that is added to the list moves nobody else."""
-    named = model(2) + '\ndevice = {}'
+    named = model(2) + "\ndevice = {}"
     await daemon.started(named.format('["cpu", "cpu"]'))
     status = await daemon.until(lambda status: len(serving(status)) == 2)
     replicas = status["models"][0]["replicas"]

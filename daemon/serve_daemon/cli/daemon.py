@@ -20,8 +20,10 @@ EXIT_CONFIG = 78  # EX_CONFIG of sysexits.h: starting again changes nothing
 def _assignments(
     _context: click.Context, _option: click.Parameter, overrides: tuple[str, ...]
 ) -> tuple[str, ...]:
+    from serve_daemon.config.outside import is_assignment
+
     for override in overrides:
-        if "=" not in override:
+        if not is_assignment(override):
             raise click.BadParameter(
                 f'"{override}" is not KEY=VALUE, write it like --set log.level=debug'
             )

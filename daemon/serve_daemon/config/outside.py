@@ -46,14 +46,19 @@ def overrides_layer(overrides: list[str]) -> tuple[Layer, list[Problem]]:
     layer = Layer({}, {})
     problems = []
     for override in overrides:
-        key, separator, text = override.partition("=")
-        path = _path(key)
-        if separator and path:
-            _put(layer, path, text, Place("--set"))
+        key, _, text = override.partition("=")
+        if is_assignment(override):
+            _put(layer, _path(key), text, Place("--set"))
         else:
             message = "is not KEY=VALUE, write it like --set log.level=debug"
             problems.append(Problem(file="--set", message=f'"{override}" {message}'))
     return layer, problems
+
+
+def is_assignment(override: str) -> bool:
+    """Whether it is KEY=VALUE, with a key that is written as in TOML."""
+    key, separator, _ = override.partition("=")
+    return bool(separator and _path(key))
 
 
 def _variables(files: list[Layer]) -> dict[str, list[KeyPath]]:
