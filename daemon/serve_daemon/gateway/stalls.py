@@ -7,6 +7,7 @@ its end of the connection is ours to see, and how much of it has been read.
 
 import asyncio
 import math
+import time
 from collections.abc import Callable, Mapping
 
 import structlog
@@ -17,6 +18,7 @@ from serve_daemon.gateway.kernel_sockets import Address, address, unread_bytes
 log = structlog.get_logger()
 
 LOOK_EVERY_SECONDS = 0.25
+REST_SHARE = 50  # of the time of a look, at thousands of readers: tokens wait meanwhile
 
 
 class Reader:
@@ -70,15 +72,19 @@ class StallWatch:
     async def run(self) -> None:
         """Look for ever, while there is anything to look at."""
         now = 0.0  # by the looks, not by the clock: while a machine sleeps, no client can read
+        pause = LOOK_EVERY_SECONDS
         while True:
             await self._busy.wait()
-            await asyncio.sleep(LOOK_EVERY_SECONDS)
-            now += LOOK_EVERY_SECONDS
+            await asyncio.sleep(pause)
+            now += pause
+            begun = time.perf_counter()
             try:
                 self.look(now)
             except OSError as error:
                 log.warning("stalled clients on this host are noticed late", error=str(error))
                 return
+            looked_seconds = time.perf_counter() - begun
+            pause = max(LOOK_EVERY_SECONDS, REST_SHARE * looked_seconds)
             if not self._readers:
                 self._busy.clear()
 
@@ -88,9 +94,11 @@ class StallWatch:
         ports = {reader.server[1] for reader in self._readers if reader.server}
         unread = {port: unread_bytes(port) for port in ports}
         for reader in list(self._readers):
-            if reader.server is None or reader.client not in unread[reader.server[1]]:
+            if reader.server is None or reader.client is None:
+                continue
+            size = unread[reader.server[1]].get(reader.client)
+            if size is None:
                 continue  # it runs elsewhere
-            seconds = reader.idle_seconds(unread[reader.server[1]][reader.client], now)
-            if seconds > limit:
+            if reader.idle_seconds(size, now) > limit:
                 self.remove(reader)
                 reader.on_stall()
