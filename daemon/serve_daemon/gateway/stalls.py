@@ -19,6 +19,7 @@ log = structlog.get_logger()
 
 LOOK_EVERY_SECONDS = 0.25
 REST_SHARE = 50  # of the time of a look, at thousands of readers: tokens wait meanwhile
+LONGEST_REST_SECONDS = 1.0
 
 
 class Reader:
@@ -77,14 +78,14 @@ class StallWatch:
             await self._busy.wait()
             await asyncio.sleep(pause)
             now += pause
-            begun = time.perf_counter()
+            begun = time.thread_time()
             try:
                 self.look(now)
             except OSError as error:
                 log.warning("stalled clients on this host are noticed late", error=str(error))
                 return
-            looked_seconds = time.perf_counter() - begun
-            pause = max(LOOK_EVERY_SECONDS, REST_SHARE * looked_seconds)
+            rest = REST_SHARE * (time.thread_time() - begun)
+            pause = max(LOOK_EVERY_SECONDS, min(rest, LONGEST_REST_SECONDS))
             if not self._readers:
                 self._busy.clear()
 
