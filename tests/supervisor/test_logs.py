@@ -104,6 +104,7 @@ def test_a_model_keeps_its_own_last_records(log: Log) -> None:
     for number in range(KEPT_OF_A_MODEL + 5):
         log.add_line(json.dumps({"event": str(number), "level": "info"}), BOUND)
     structlog.get_logger().info("of the daemon")
+    structlog.get_logger().info("a request", program="gateway", model="m")
     assert [each["event"] for each in log.tails.last("m", 2)] == ["203", "204"]
     assert len(log.tails.last("m", 1000)) == KEPT_OF_A_MODEL
     assert log.tails.last("m", 0) == log.tails.last("other", 9) == []

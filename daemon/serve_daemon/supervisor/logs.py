@@ -83,7 +83,7 @@ class Log:
 
     def add(self, record: Record) -> None:
         """Take a finished record: event, level, timestamp, and what is bound."""
-        if "model" in record:
+        if "model" in record and record.get("program") != "gateway":  # that tells of each request
             self.tails.add(str(record["model"]), dict(record))
         if LEVELS.get(record["level"], logging.ERROR) >= self._least:
             self.records.add(dict(record))
