@@ -11,7 +11,7 @@ from serve_daemon.engine import server as servers
 from serve_daemon.engine.protocol import Facts, Stats
 from serve_daemon.engine.server import Connection, Server
 from serve_daemon.wire.framing import Receiver
-from serve_daemon.wire.messages import Finish, FromEngine, Output, Step, Submit, Welcome
+from serve_daemon.wire.messages import Cancel, Finish, FromEngine, Output, Step, Submit, Welcome
 from serve_daemon.wire.sampling import Sampling
 
 
@@ -102,8 +102,24 @@ async def test_what_a_gateway_has_here_is_bounded(server: Server) -> None:
             connection._on_message(Submit(number, "r", [1], 9, [0], Sampling()))
         (refusal,) = gateway.outputs
         assert (refusal.sequence, refusal.finish) == (3, Finish.REFUSED)
-        assert "2 sequences here already" in refusal.error
+        assert "2 sequences already" in refusal.error
         server.step({connection.owner: [Output(1, [7], Finish.STOP)]})
         await asyncio.sleep(0)
         connection._on_message(Submit(4, "r", [1], 9, [0], Sampling()))
     assert connection.live == {2, 4}
+
+
+async def test_what_was_cancelled_before_the_engine_looked_at_it_is_counted(
+    server: Server,
+) -> None:
+    """It waits for the computing thread; so nobody fills an engine that makes no step."""
+    connection, gateway = connect(server)
+    with mock.patch.object(servers, "MAX_SEQUENCES", 3):
+        for number in range(10, 16):
+            connection._on_message(Submit(number, "r", [1], 9, [0], Sampling()))
+            connection._on_message(Cancel(number))
+        assert [refusal.sequence for refusal in gateway.outputs] == [13, 14, 15]
+        server.step({connection.owner: [OUTPUT]})
+        await asyncio.sleep(0)
+        connection._on_message(Submit(16, "r", [1], 9, [0], Sampling()))
+    assert connection.live == {1, 16}

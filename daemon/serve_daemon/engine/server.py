@@ -11,8 +11,8 @@ from serve_daemon.engine.protocol import Engine, Outputs
 from serve_daemon.wire.messages import Cancel, Finish, Output, Step, Submit, ToEngine, Welcome
 from serve_daemon.wire.transport import Peer
 
-# Of one gateway. It gives no more than its engines can run and a little more; this is the end of
-# the memory that one that is out of its mind may take.
+# Of one gateway at a time, and of all since the last outputs: what was cancelled meanwhile waits
+# for the computing thread, too. Gateways that do as they should have not a hundredth of it here.
 MAX_SEQUENCES = 16 * 1024
 PATIENCE_SECONDS = 0.005  # of the computing thread, for the event loop between two steps
 
@@ -46,16 +46,21 @@ class Connection(Peer[ToEngine]):
 
     def _on_message(self, message: ToEngine) -> None:
         match message:
-            case Submit(sequence=sequence) if len(self.live) >= MAX_SEQUENCES:
-                reason = f"the gateway has {MAX_SEQUENCES} sequences here already"
+            case Submit(sequence=sequence) if self._is_full:
+                reason = f"the engine has {MAX_SEQUENCES} sequences already"
                 self.send(Step([Output(sequence, [], Finish.REFUSED, reason)]))
             case Submit(sequence=sequence):
                 self.live.add(sequence)
+                self._server.num_new += 1
                 self._server.engine.submit(self.owner, message)
             case Cancel(sequence=sequence) if sequence in self.live:
                 self.live.remove(sequence)
                 self._server.note_end()
                 self._server.engine.cancel(self.owner, sequence)
+
+    @property
+    def _is_full(self) -> bool:
+        return max(len(self.live), self._server.num_new) >= MAX_SEQUENCES
 
     def _on_lost(self, error: Exception | None) -> None:
         self._server.left(self, error)
@@ -76,6 +81,7 @@ class Server:
         on_fatal: Callable[[BaseException], None],
     ) -> None:
         self.engine = engine
+        self.num_new = 0  # sequences, since the last outputs
         self._welcome = welcome
         self._loop = loop
         self._on_fatal = on_fatal
@@ -140,6 +146,7 @@ class Server:
         self._delivered.set()
 
     def _send(self, outputs: Outputs) -> None:
+        self.num_new = 0
         for owner, of_owner in outputs.items():
             if (connection := self._connections.get(owner)) is not None:
                 connection.deliver(of_owner)
