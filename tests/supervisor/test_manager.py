@@ -293,7 +293,7 @@ def test_a_replaced_gateway_has_all_the_time_until_the_daemon_stops(managed: Mak
     assert [each.seconds for each in old.sent(StopAccepting)] == [math.inf]
     world.clock.advance(100_000.0)
     assert old.process.signals == []
-    world.manager.stop_gateway("test")
+    world.manager.stop_gateway("test", 30.0)
     assert [each.seconds for each in old.sent(StopAccepting)] == [math.inf, 30.0]
     world.clock.advance(34.0)
     assert old.process.signals == [signal.SIGTERM]

@@ -58,6 +58,7 @@ class Daemon:
         self._exit_status = 0
         self._signals: asyncio.Queue[signal.Signals] = asyncio.Queue()
         self._leave = asyncio.Event()
+        self._is_patient = True  # until it is told to leave a second time
         self._tasks = Tasks(self._fail)
 
     async def run(self) -> int:
@@ -181,30 +182,39 @@ class Daemon:
             self._reloader.started(loaded)
 
     def _shut_down(self, reason: str) -> None:
-        if self._leave.is_set():
-            self._ledger.daemon(f"{reason} again: what is open is cut")
-            for unit in self._manager.units():
-                unit.stop_now(reason)
-        else:
+        if not self._leave.is_set():
             self._ledger.daemon(f"{reason}: the daemon drains and stops")
             self._leave.set()
+            return
+        self._ledger.daemon(f"{reason} again: what is open is cut")
+        self._is_patient = False
+        self._stop_gateway()
+        if self._manager.gateway.state is State.STOPPED:
+            self._stop_engines()
 
     # ------------------------------------------------------------ stop
 
     async def _stop(self) -> None:
         self._state = "draining"
         self._notifier.stopping("draining")
-        self._manager.stop_gateway("the daemon stops")
+        self._stop_gateway()
         if not self._notifier.is_supervised:
             self._sockets.close_all()  # else new clients would wait for nobody
         await self._manager.gateway.stopped()
-        for model in self._manager.models.values():
-            model.unit.stop("the daemon stops")
+        self._stop_engines()  # no sooner: what the gateway has still open needs them
         await self._manager.all_stopped()
         await self._tasks.cancel()
         await self._control.close()
         self._control_path.unlink(missing_ok=True)
         self._ledger.daemon("the daemon has stopped")
+
+    def _stop_gateway(self) -> None:
+        patience = self._manager.config.server.drain_timeout if self._is_patient else 0.0
+        self._manager.stop_gateway("the daemon stops", patience)
+
+    def _stop_engines(self) -> None:
+        for unit in self._manager.units():
+            (unit.stop if self._is_patient else unit.stop_now)("the daemon stops")
 
     def status(self) -> dict[str, Any]:
         """The `Daemon` of the control interface."""

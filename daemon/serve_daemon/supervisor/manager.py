@@ -171,11 +171,11 @@ class Manager:
         self._follow_gateway()
         return generation
 
-    def stop_gateway(self, reason: str) -> None:
-        """Have all end within the time to drain, those that leave already, too."""
+    def stop_gateway(self, reason: str, seconds: float) -> None:
+        """Have all end within so long, those that leave already, too."""
         self.gateway.stop(reason)
         for each in self._gateways():
-            self._gateway_program.hurry(each, self.gateway.settings.limits)
+            self._gateway_program.hurry(each, seconds)
 
     def _spread_server_settings(self) -> None:
         """What [server] says that running processes can take up."""

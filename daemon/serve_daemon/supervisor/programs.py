@@ -147,11 +147,10 @@ class GatewayProgram:
         # Another one accepts, so that there is no hurry: every open request ends by itself.
         instance.drain(StopAccepting(math.inf), math.inf)
 
-    def hurry(self, instance: Instance, limits: Limits) -> None:
-        """Have what leaves end within its limit."""
+    def hurry(self, instance: Instance, seconds: float) -> None:
+        """Have what leaves end within so long."""
         # Its own limit ends the open requests properly; ours is for a gateway that doesn't.
-        grace = limits.drain_seconds + LAST_WORDS_SECONDS
-        instance.drain(StopAccepting(limits.drain_seconds), grace)
+        instance.drain(StopAccepting(seconds), seconds + LAST_WORDS_SECONDS)
 
 
 class _Relay:
