@@ -8,6 +8,7 @@ than 99 of 100 answers are those of an undisturbed run at the same concurrency.
 
 import argparse
 import asyncio
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -112,6 +113,9 @@ PARTS = {"faults": faults, "restarts": restart}
 
 
 async def run(chosen: argparse.Namespace, tally: Tally) -> None:
+    this = asyncio.current_task()
+    assert this is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, this.cancel)
     for part in chosen.part:
         await PARTS[part](chosen, tally)
 

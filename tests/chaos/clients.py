@@ -8,7 +8,7 @@ import httpx
 from chaos.questions import Answer, Question
 from chaos.tally import Tally
 
-# For one request, after which it counts as hung; a machine that others use may be slow.
+# Without a word of the answer, after which it counts as hung; a machine that others use is slow.
 PATIENCE_SECONDS = 300.0
 
 
@@ -38,9 +38,10 @@ class Clients:
         self._leave.set()
 
     async def _ask(self, client: httpx.AsyncClient, number: int, which: int) -> None:
-        answer = Answer()
+        limit = asyncio.timeout(PATIENCE_SECONDS)
+        answer = Answer(lambda: _extend(limit))
         try:
-            async with asyncio.timeout(PATIENCE_SECONDS):
+            async with limit:
                 await self.questions[which].ask(client, answer)
         except (httpx.TransportError, AssertionError, TimeoutError) as error:
             if number in self.may_be_cut and isinstance(error, httpx.TransportError):
@@ -51,6 +52,11 @@ class Clients:
             return
         self.tally.answered += 1
         self.tally.texts[answer.text == self.expected[which]] += 1
+
+
+def _extend(limit: asyncio.Timeout) -> None:
+    if not limit.expired():
+        limit.reschedule(asyncio.get_running_loop().time() + PATIENCE_SECONDS)
 
 
 async def undisturbed(url: str, questions: list[Question]) -> list[str]:

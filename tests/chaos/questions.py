@@ -1,5 +1,6 @@
 """What clients ask, at either endpoint, and what has come of an answer so far."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -8,12 +9,22 @@ import httpx
 from integration.streams import chat_chunks, response_events
 
 
+def _nothing() -> None:
+    """What most readers do at a piece of text."""
+
+
 @dataclass
 class Answer:
     """As much of it as has been read; the number of tokens comes at its end."""
 
+    on_text: Callable[[], object] = _nothing
     text: str = ""
     num_tokens: int = 0
+
+    def add(self, text: str) -> None:
+        self.text += text
+        if text:
+            self.on_text()
 
 
 @dataclass(frozen=True)
@@ -41,7 +52,7 @@ class Question:
 async def _respond(question: Question, client: httpx.AsyncClient, answer: Answer) -> None:
     request = {"model": "m", "input": question.prompt, **question.limit("max_output_tokens")}
     async for event in response_events(client, **request, **question.fields):
-        answer.text += event.get("delta", "")
+        answer.add(event.get("delta", ""))
     answer.num_tokens = event["response"]["usage"]["output_tokens"]
 
 
@@ -50,5 +61,5 @@ async def _chat(question: Question, client: httpx.AsyncClient, answer: Answer) -
     request = {"model": "m", "messages": messages, **question.limit("max_tokens")}
     async for chunk in chat_chunks(client, **request, **question.fields):
         for choice in chunk["choices"]:
-            answer.text += choice["delta"].get("content") or ""
+            answer.add(choice["delta"].get("content") or "")
     answer.num_tokens = chunk["usage"]["completion_tokens"]
