@@ -97,6 +97,29 @@ def test_plan_sends_the_file_that_is_named(
     assert daemon.calls == [("Plan", {"text": "[models.m]\n"})]
 
 
+def test_diff_shows_the_values_that_change(
+    servectl: Servectl, daemon: FakeDaemon, tmp_path: Path
+) -> None:
+    """As TOML has them; a table that comes or goes with all its keys."""
+    file = tmp_path / "new.toml"
+    file.write_text("[models.m]\n")
+    daemon.answers["GetConfig"] = [
+        {"config": {"log": {"level": "info"}, "models": {"m": {"max_requests": 1, "a": ["x"]}}}}
+    ]
+    daemon.answers["GetPendingConfig"] = [
+        {"config": {"log": {"level": "info"}, "models": {"a/b": {"preload": True}, "m": {"a": []}}}}
+    ]
+    assert servectl("diff", str(file)).output.splitlines() == [
+        "- models.m.max_requests = 1",
+        '- models.m.a = ["x"]',
+        "+ models.m.a = []",
+        '+ models."a/b".preload = true',
+    ]
+    assert daemon.calls[1] == ("GetPendingConfig", {"text": "[models.m]\n"})
+    daemon.answers["GetPendingConfig"] = daemon.answers["GetConfig"]
+    assert servectl("diff").output == "nothing differs\n"
+
+
 def test_logs_are_lines(servectl: Servectl, daemon: FakeDaemon) -> None:
     """Of one model, as many as asked for."""
     daemon.answers["Logs"] = [{"record": {"event": "first"}}, {"record": {"event": "second"}}]

@@ -170,3 +170,17 @@ async def test_the_configuration_is_told_in_full(managed: Make) -> None:
     world.started()
     config = (await call(world, "GetConfig"))["config"]
     assert config["models"]["m"]["max_requests"] == 32
+
+
+async def test_the_configuration_that_a_reload_would_bring(managed: Make) -> None:
+    """Of the files as they are, or of a text in place of the main one; it is checked, too."""
+    world = managed(ONE)
+    world.started()
+    world.file.write_text(world.file.read_text() + "max_requests = 7\n")
+    pending = (await call(world, "GetPendingConfig"))["config"]
+    assert pending["models"]["m"]["max_requests"] == 7
+    assert (await call(world, "GetConfig"))["config"]["models"]["m"]["max_requests"] == 32
+    given = (await call(world, "GetPendingConfig", text="[models.x]"))["config"]
+    assert list(given["models"]) == ["x"]
+    error = await refused(world, "GetPendingConfig", text="[models.x")
+    assert error.name == CONFIG_REFUSED

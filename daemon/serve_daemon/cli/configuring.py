@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -26,13 +27,20 @@ def check(file: Path | None, *, no_probe: bool) -> None:
 @json_option
 def plan(file: Path | None, *, as_json: bool) -> None:
     """Show what a reload would do, now or with FILE in place of the daemon's file."""
-    given = {"text": file.read_text("utf-8")} if file else {}
-    try:
-        changes = call("Plan", **given)["changes"]
-    except ControlError as error:
-        name_file(error, file)
-        raise
+    changes = _of_file("Plan", file)["changes"]
     show([json.dumps(changes, indent=2)] if as_json else lines.changes_lines(changes))
+
+
+@click.command()
+@click.argument("file", required=False, type=ARGUMENT_FILE)
+def diff(file: Path | None) -> None:
+    """Show which values a reload would change, now or with FILE in place of the daemon's file.
+
+    Of the effective configuration, profiles and defaults applied.
+    """
+    from serve_daemon.cli.difference import difference
+
+    show(difference(call("GetConfig")["config"], _of_file("GetPendingConfig", file)["config"]))
 
 
 @click.command()
@@ -101,4 +109,14 @@ def show_config(file: Path | None) -> None:
     click.echo(tomli_w.dumps(checking.effective_of(file)), nl=False)
 
 
-COMMANDS = (check, plan, reload, apply, history, rollback, config)
+def _of_file(method: str, file: Path | None) -> dict[str, Any]:
+    """What the daemon answers, with the text of a file in place of its own if one is named."""
+    given = {"text": file.read_text("utf-8")} if file else {}
+    try:
+        return call(method, **given)
+    except ControlError as error:
+        name_file(error, file)
+        raise
+
+
+COMMANDS = (check, plan, diff, reload, apply, history, rollback, config)

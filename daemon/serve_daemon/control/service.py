@@ -12,7 +12,9 @@ from serve_daemon.control import interface, protocol
 from serve_daemon.control.protocol import ControlError, Reply, Request
 
 STREAMS = frozenset({"Logs", "Events"})
-READING = frozenset({"Status", "Plan", "Logs", "Events", "GetConfig"})
+READING = frozenset(
+    {"Status", "Plan", "Logs", "Events", "GetConfig", "GetPendingConfig", "History"}
+)
 
 log = structlog.get_logger()
 

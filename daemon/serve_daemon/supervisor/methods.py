@@ -49,6 +49,7 @@ class Methods:
             "Logs": self.logs,
             "Events": self.follow_events,
             "GetConfig": self.get_config,
+            "GetPendingConfig": self.get_pending_config,
             "History": self.history,
             "Shutdown": self.shutdown,
         }
@@ -134,6 +135,10 @@ class Methods:
 
     async def get_config(self, _call: Call) -> Replies:
         yield {"config": self.reloader.effective()}
+
+    async def get_pending_config(self, call: Call) -> Replies:
+        with _refusing():
+            yield {"config": self.reloader.pending(call.parameters.get("text"))}
 
     async def history(self, _call: Call) -> Replies:
         entries, current = self.reloader.history()

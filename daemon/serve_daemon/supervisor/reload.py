@@ -53,7 +53,7 @@ class Reloader:
 
         Raises `ConfigError`.
         """
-        loaded = load(structs.replace(self._sources, text=text))
+        loaded = self._wanted(text)
         changes = plan(self._running(), loaded)
         outlook = Outlook(self._manager.models, self._manager.room, loaded)
         expected = outlook.of(list(changes.models.values()))
@@ -125,6 +125,13 @@ class Reloader:
 
     def effective(self) -> dict[str, Any]:
         return effective(self._running())
+
+    def pending(self, text: str | None) -> dict[str, Any]:
+        """As `effective`, after a reload that `preview` foresees. Raises `ConfigError`."""
+        return effective(self._wanted(text))
+
+    def _wanted(self, text: str | None) -> Loaded:
+        return load(structs.replace(self._sources, text=text))
 
     def _running(self) -> Loaded:
         """The configuration that is in force: a change that failed is not."""
