@@ -1,8 +1,8 @@
 """How a fake engine behaves: knobs read from its source, and the text that it produces.
 
-A source is `fake:KNOB=VALUE,...`; every knob is a field of `Behaviour`. What is produced depends
-on the position after the last `<|assistant|>` alone, so that a sequence which is submitted again
-with its output so far must go on as if nothing had happened.
+A source is `fake:KNOB=VALUE,...`, or a directory of such a name; every knob is a field of
+`Behaviour`. What is produced depends on the position after the last `<|assistant|>` alone, so that
+a sequence which is submitted again with its output so far must go on as if nothing had happened.
 """
 
 from collections.abc import Iterator
@@ -47,7 +47,7 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 def read_source(source: str) -> Behaviour:
     """The behaviour that `fake:...` asks for."""
     scheme, _, text = source.partition(":")
-    if scheme != "fake":
+    if scheme != "fake" and not scheme.endswith("/fake"):
         raise ValueError(f"{source!r} is no source of a fake engine: fake:KNOB=VALUE,...")
     knobs = dict(part.split("=", 1) for part in text.split(",") if part)
     return msgspec.convert(knobs, Behaviour, strict=False)

@@ -25,7 +25,7 @@ class FakeMachine:
         self.unknown: set[str] = set()  # the specs that nothing is known of
         self.free_bytes: dict[str, int] = {}
 
-    def estimate(self, model: Model) -> Estimate:
+    def estimate(self, _launch: Any, model: Model) -> Estimate:
         return Estimate(program=0, weights=0, kv_cache=model.max_requests * GIBIBYTE, workspace=0)
 
     def need(self, launch: Any) -> Need | None:
@@ -33,7 +33,7 @@ class FakeMachine:
             return None
         model = self.models[launch]
         device = "cpu" if model.device == "auto" else model.devices[0]
-        return Need(device, self.estimate(model), model)
+        return Need(device, self.estimate(launch, model), model)
 
     def free(self, device: str) -> int | None:
         return self.free_bytes.get(device)

@@ -46,7 +46,7 @@ def test_nothing_is_known_before_the_machine_is_probed(
 ) -> None:
     """And all from then on, without a restart."""
     estimate = Estimate(1, 2, 3, 4)
-    monkeypatch.setattr(machine, "estimate", lambda _model, _probe: estimate)
+    monkeypatch.setattr(machine, "estimate", lambda *_: estimate)
     here = machine.ThisMachine(str(tmp_path))
     assert here.need(launch()) is None
     store(str(tmp_path), "", probe(CPU))
@@ -59,7 +59,7 @@ def test_nothing_is_known_of_what_is_not_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Such as weights that are to be downloaded."""
-    monkeypatch.setattr(machine, "estimate", lambda _model, _probe: None)
+    monkeypatch.setattr(machine, "estimate", lambda *_: None)
     store(str(tmp_path), "", probe(CPU))
     assert machine.ThisMachine(str(tmp_path)).need(launch()) is None
 

@@ -7,6 +7,7 @@ import pytest
 from fakes.managed import Managed
 from fakes.rooms import GIBIBYTE
 from serve_daemon.config.estimate import Estimate
+from serve_daemon.config.tuning import Model
 from serve_daemon.supervisor import manager
 from serve_daemon.supervisor.machine import Need, model_of
 from serve_daemon.supervisor.programs import EngineLaunch
@@ -24,9 +25,12 @@ class Machine:
     def need(self, launch: EngineLaunch) -> Need | None:
         if launch.spec.source == "later":
             return None
-        estimate = Estimate(0, 0, launch.spec.max_requests * GIBIBYTE, 0)
+        model = model_of(launch.spec)
         device = launch.spec.device.replace("auto", "cpu")
-        return Need(device, estimate, model_of(launch.spec))
+        return Need(device, self.estimate(launch, model), model)
+
+    def estimate(self, _launch: EngineLaunch, model: Model) -> Estimate:
+        return Estimate(0, 0, model.max_requests * GIBIBYTE, 0)
 
     def free(self, _device: str) -> int | None:
         return None

@@ -153,11 +153,15 @@ def test_a_refusal_tells_of_all_parts(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is needed, what for, and what is to be had."""
     world = SmallWorld(10, A=6, B=5)
     world.beside("B")
-    estimate = Estimate(1 * GIBIBYTE, 2 * GIBIBYTE, 4 * GIBIBYTE, 0)
-    monkeypatch.setattr(world.small.machine, "estimate", lambda _model: estimate)
+    parts = Estimate(1 * GIBIBYTE, 2 * GIBIBYTE, 0, 0)
+
+    def estimate(_launch: object, model: Model) -> Estimate:
+        return structs.replace(parts, kv_cache=model.max_requests * GIBIBYTE)
+
+    monkeypatch.setattr(world.small.machine, "estimate", estimate)
     decision = world.small.room.place(world.unit)
     assert decision.placement is Placement.REFUSE
     assert decision.reason == (
-        "needs 7.0GiB on cpu (weights 2.0GiB, keys and values 4.0GiB), and 5.0GiB are to be had,"
-        " beside the 5.0GiB of others; lower max_requests from 6 to 3"
+        "needs 9.0GiB on cpu (weights 2.0GiB, keys and values 6.0GiB), and 5.0GiB are to be had,"
+        " beside the 5.0GiB of others; lower max_requests from 6 to 2"
     )

@@ -1,5 +1,7 @@
 """What engines would take of this machine, and what it has: by the probe, files and drivers."""
 
+import sys
+
 from msgspec import Struct
 
 from serve_daemon.config.estimate import Estimate, estimate
@@ -19,28 +21,31 @@ class Need(Struct, frozen=True):
 
 
 class ThisMachine:
-    """Knows nothing before an engine has probed the machine, which the first one does."""
+    """Knows nothing before an engine has probed the machine, which the first one of a kind does."""
 
     def __init__(self, cache_directory: str) -> None:
         self._cache_directory = cache_directory
-        self._probes: dict[str, Probe] = {}  # by interpreter
 
     def need(self, launch: EngineLaunch) -> Need | None:
         """Of one engine; None where nothing is known, as of weights that aren't downloaded."""
-        model, probe = model_of(launch.spec), self._probe(launch.python)
-        estimated = estimate(model, probe) if probe is not None else None
+        model, probe = model_of(launch.spec), self._probe(launch)
+        estimated = self.estimate(launch, model)
         if probe is None or estimated is None:
             return None
         return Need(device_of(launch.spec.device, probe), estimated, model)
+
+    def estimate(self, launch: EngineLaunch, model: Model) -> Estimate | None:
+        """Of one that is launched alike, but with the keys of `model`."""
+        probe = self._probe(launch)
+        python = "" if launch.python == sys.executable else launch.python
+        return estimate(model, probe, python) if probe is not None else None
 
     def free(self, device: str) -> int | None:
         """Bytes; None where nobody can tell."""
         return free_bytes(device)
 
-    def _probe(self, python: str) -> Probe | None:
-        if python not in self._probes and (probe := cached(self._cache_directory, python)):
-            self._probes[python] = probe
-        return self._probes.get(python)
+    def _probe(self, launch: EngineLaunch) -> Probe | None:
+        return cached(self._cache_directory, launch.python)
 
 
 def device_of(asked: str, probe: Probe) -> str:

@@ -8,7 +8,7 @@ from serve_daemon.config.plan import Action, Change
 from serve_daemon.supervisor.forecast import Forecast, Part, forecast
 from serve_daemon.supervisor.models import ModelUnit
 from serve_daemon.supervisor.programs import EngineLaunch
-from serve_daemon.supervisor.room import Room, refusal
+from serve_daemon.supervisor.room import Room
 from serve_daemon.supervisor.settings import engine_launches
 from serve_daemon.supervisor.states import State
 from serve_daemon.supervisor.unit import Unit
@@ -77,8 +77,8 @@ class Outlook:
     def _why_not(self, name: str, found: Forecast) -> str:
         if found.lack is None:
             return ""
-        need = self._room.need(self._launches(name)[0])
-        return f"no-room: {refusal(need, found.lack.room, found.lack.others)}" if need else ""
+        launch, lack = self._launches(name)[0], found.lack
+        return f"no-room: {self._room.refusal(launch, lack.room, lack.others)}"
 
 
 def _name(subject: str) -> str:

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from serve_daemon.config.checkpoint import quantization_of
+from serve_daemon.config.estimate import Estimate
+from serve_daemon.config.tuning import Model
 from serve_daemon.supervisor.advice import advise, size
 from serve_daemon.supervisor.instance import Clock, Instance
 from serve_daemon.supervisor.machine import Need
@@ -29,6 +31,9 @@ class Machine(Protocol):
 
     def need(self, launch: EngineLaunch) -> Need | None:
         """Of one engine; None where nothing is known, as of weights that aren't downloaded."""
+
+    def estimate(self, launch: EngineLaunch, model: Model) -> Estimate | None:
+        """Of one that is launched alike, but with the keys of `model`."""
 
     def free(self, device: str) -> int | None:
         """Bytes; None where nobody can tell."""
@@ -94,7 +99,29 @@ class Room:
         if placement is not Placement.REFUSE:
             return Decision(placement)
         room = max(capacity - others.wanted, 0)
-        return Decision(placement, refusal(need, room, others.wanted))
+        return Decision(placement, self.refusal(unit.spec, room, others.wanted))
+
+    def refusal(self, launch: EngineLaunch, room: int, others: int) -> str:
+        """Why an engine does not fit into so many bytes beside those of others, and what to do.
+
+        Of a launch whose need is known.
+        """
+        need = self.need(launch)
+        if need is None:
+            return ""
+
+        def total_of(model: Model) -> int | None:
+            estimate = self._machine.estimate(launch, model)
+            return estimate.total if estimate is not None else None
+
+        is_quantized = bool(quantization_of(need.model.source))
+        advice = advise(need.model, room, total_of, is_quantized=is_quantized)
+        estimate, beside = need.estimate, f", beside the {size(others)} of others" if others else ""
+        return (
+            f"needs {size(estimate.total)} on {need.device} (weights {size(estimate.weights)},"
+            f" keys and values {size(estimate.kv_cache)}), and {size(room)} are to be had{beside};"
+            f" {advice.text}"
+        )
 
     def capacity(self, device: str, limit: int | None = None) -> int | None:
         """Bytes that all engines may take together there; None where nobody can tell.
@@ -149,19 +176,6 @@ class Room:
     def _device_of(self, instance: Instance) -> str | None:
         need = self.need(instance.spec)
         return need.device if need is not None else getattr(instance.ready, "device", None)
-
-
-def refusal(need: Need, room: int, others: int) -> str:
-    """Why an engine does not fit into so many bytes beside those of others, and what to do."""
-    model, estimate = need.model, need.estimate
-    is_quantized = bool(quantization_of(model.source))
-    advice = advise(model, estimate, room, is_quantized=is_quantized)
-    beside = f", beside the {size(others)} of others" if others else ""
-    return (
-        f"needs {size(estimate.total)} on {need.device} (weights {size(estimate.weights)},"
-        f" keys and values {size(estimate.kv_cache)}), and {size(room)} are to be had{beside};"
-        f" {advice.text}"
-    )
 
 
 def present(*instances: Instance | None) -> list[Instance]:
