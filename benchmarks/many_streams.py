@@ -209,7 +209,7 @@ def main() -> None:
 EXPLANATION = """\
 - added: from just before the engine sends a token to the client's receiving it; spread: each stream
   has its own times; lockstep: the engine sends a token of every stream in one step, as a real one
-- clients, engine and gateway share the cores with whatever else runs there"""
+- clients, engine and gateway share the cores, with whatever else runs there at a nice value of 0"""
 
 
 def text(chosen: argparse.Namespace, rows: Sequence[str]) -> str:
@@ -217,7 +217,7 @@ def text(chosen: argparse.Namespace, rows: Sequence[str]) -> str:
     introduction = [
         "Written by `make bench-many-streams`.",
         "",
-        f"- {datetime.now(UTC):%Y-%m-%d}, {machine()}",
+        f"- {datetime.now(UTC):%Y-%m-%d}, {machine()}; at a nice value of {os.nice(0)}",
         f"- {kind}, from the tests' fake engine through one gateway, for {chosen.seconds:g} s",
         EXPLANATION,
         "",
