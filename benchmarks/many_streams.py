@@ -9,6 +9,7 @@ of one process, on plain sockets, note when each arrives, by the same clock.
 import argparse
 import asyncio
 import json
+import os
 import resource
 import sys
 import tempfile

@@ -6,7 +6,7 @@ import asyncio
 import pytest
 
 from counting_clients import Client, request
-from many_streams import Load, Run, added_seconds, measure
+from many_streams import HEAD, Load, Run, added_seconds, measure, text
 from processes import ServerError
 
 
@@ -56,3 +56,12 @@ def test_a_short_run_has_a_row(is_lockstep: bool) -> None:
     assert name == "few"
     assert float(rate) > 0
     assert len(figures) == 7
+
+
+def test_the_section_says_what_was_asked_and_where() -> None:
+    """Above the table."""
+    chosen = argparse.Namespace(streams=2000, rate=5.0, seconds=20.0)
+    section = text(chosen, ["| a row |"])
+    assert "2000 streams of chat completions at 5 tokens/s each" in section
+    assert "at a nice value of 0" in section
+    assert section.endswith(f"{HEAD}\n| a row |")
