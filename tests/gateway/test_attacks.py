@@ -1,6 +1,8 @@
 """Clients that cost all they can: each attack costs a bounded amount, and others are answered."""
 
 import asyncio
+import re
+import shutil
 import tempfile
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -8,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import psutil
 import pytest
 
 from fakes.clients import RawClient, post
@@ -156,3 +159,70 @@ async def test_large_bodies_on_their_way_have_a_limit_together(supervisor: FakeS
     async with RawClient(supervisor.url) as client:
         await client.send(large + b" " * 8_998 + b"}")
         assert (await client.read_until(b"}}")).startswith(b"HTTP/1.1 400 ")
+
+
+# ------------------------------------------------------------ at full size
+
+
+@asynccontextmanager
+async def others_are_answered(supervisor: FakeSupervisor) -> AsyncIterator[None]:
+    """Ask all along, each time on a new connection, and once more; all of it must be answered."""
+    over = asyncio.Event()
+    statuses = []
+
+    async def ask() -> None:
+        while not over.is_set():
+            statuses.append(await answer(supervisor))
+
+    asking = asyncio.ensure_future(ask())
+    try:
+        yield
+    finally:
+        over.set()
+        await asking
+    assert statuses
+    assert set(statuses) == {200}
+    assert await answer(supervisor) == 200
+
+
+def resident_bytes(supervisor: FakeSupervisor) -> int:
+    return int(psutil.Process(supervisor.gateway.process.pid).memory_info().rss)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("begin", HALVES.values(), ids=HALVES)
+async def test_ten_thousand_idle_connections(begin: bytes) -> None:
+    """More than there are places, with the default settings; memory is that of the places."""
+    async with gateway() as supervisor:
+        assert await answer(supervisor) == 200
+        before = resident_bytes(supervisor)
+        async with others_are_answered(supervisor), connections(supervisor, 10_000, begin):
+            assert await answer(supervisor) == 200
+        grown = resident_bytes(supervisor) - before
+        assert grown < 64 * 1024 * supervisor.settings.max_connections
+
+
+SLOWHTTPTEST = {
+    "slow headers": ["-H", "-t", "GET"],
+    "slow bodies": ["-B", "-t", "POST", "-s", "8192", "-f", "application/json"],
+    "ranges": ["-R"],
+    "slow reads": ["-X", "-k", "10", "-n", "5", "-z", "32", "-w", "256", "-y", "512"],
+}
+
+
+@pytest.mark.long
+@pytest.mark.skipif(shutil.which("slowhttptest") is None, reason="slowhttptest is not installed")
+@pytest.mark.parametrize("attack", SLOWHTTPTEST.values(), ids=SLOWHTTPTEST)
+async def test_slowhttptest(attack: list[str]) -> None:
+    """It finds the server available to the end, as do others."""
+    async with gateway() as supervisor:
+        path = "/v1/models" if "-X" in attack else "/v1/responses"
+        sizes = ["-c", "5000", "-r", "1000", "-i", "5", "-l", "20", "-p", "10"]
+        command = ["slowhttptest", *attack, *sizes, "-u", supervisor.url + path]
+        async with others_are_answered(supervisor):
+            tool = await asyncio.create_subprocess_exec(*command, stdout=asyncio.subprocess.PIPE)
+            output, _ = await tool.communicate()
+        plain = re.sub(r"\x1b\[[0-9;]*[A-Za-z]", "", output.decode())
+        states = re.findall(r"service available: +(YES|NO)", plain)
+        assert states
+        assert set(states) == {"YES"}
