@@ -111,8 +111,9 @@ class ScriptedEngine(Engine):
 class ScriptedModel:
     """A routing table for model m, and the engines that it ever had."""
 
-    def __init__(self, queue_timeout: float = 60.0) -> None:
+    def __init__(self, queue_timeout: float = 60.0, ready: EngineReady = READY) -> None:
         self._queue_timeout = queue_timeout
+        self._ready = ready  # of engines of which nothing else is said
         self.table = RoutingTable(lambda _model: None)
         self.engines: list[ScriptedEngine] = []
         self._serving: list[str] = []
@@ -120,12 +121,12 @@ class ScriptedModel:
         self._versions = itertools.count(1)
         self._publish({})
 
-    def add(self, ready: EngineReady = READY) -> ScriptedEngine:
+    def add(self, ready: EngineReady | None = None) -> ScriptedEngine:
         """One more engine."""
         self._serving.append(next(self._ids))
         addresses = {each.engine_id: each.address for each in self.engines}
         newest = self._serving[-1]
-        addresses[newest] = EngineAddress(newest, "/nowhere", ready)
+        addresses[newest] = EngineAddress(newest, "/nowhere", ready or self._ready)
         self._publish(addresses)
         engine = self.table.engines._engines[newest]
         assert isinstance(engine, ScriptedEngine)

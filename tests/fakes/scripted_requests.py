@@ -16,10 +16,10 @@ async def fits(_engine: Engine) -> bool:
 
 
 def make(model: ScriptedModel, prompt_length: int = 3, fits: Fits = fits) -> Generation:
-    """A request of the one client that there is, which stays in the table's count."""
+    """A request of one of two clients; it stays in the table's count unless it is read."""
     prompt = [token_at(position) for position in range(prompt_length)]
     order = Submit(0, f"req_{prompt_length}", prompt, LENGTH, [0], Sampling())
-    _, turn = model.table.admit("m", "")
+    _, turn = model.table.admit("m", f"client {prompt_length % 2}")
     return Generation(order, "m", turn, model.table, fits)
 
 
@@ -37,3 +37,4 @@ async def read(request: Generation, prompt_length: int) -> None:
     assert tokens == [token_at(prompt_length + number) for number in range(LENGTH)]
     assert request.output == tokens
     assert request.finish is Finish.LENGTH
+    request._turn.end()

@@ -3,10 +3,11 @@
 import asyncio
 from unittest import mock
 
+import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from fakes.scripted_engines import ScriptedEngine, ScriptedModel, settle
+from fakes.scripted_engines import READY, ScriptedEngine, ScriptedModel, settle
 from fakes.scripted_requests import LENGTH, begin
 from serve_daemon.gateway import generation, verdicts
 from serve_daemon.gateway.engines import Engine
@@ -108,15 +109,20 @@ class Play:
             reader.result()
 
 
-@given(events=st.lists(EVENTS, max_size=25), requests=st.integers(1, 4))
-@settings(max_examples=150, deadline=None)
+@given(
+    events=st.lists(EVENTS, max_size=25), requests=st.integers(1, 6), slots=st.sampled_from([1, 4])
+)
+@settings(max_examples=200, deadline=None)
 def test_the_tokens_are_those_of_an_engine_that_never_fails(
-    events: list[tuple[str, int, int, int]], requests: int
+    events: list[tuple[str, int, int, int]], requests: int, slots: int
 ) -> None:
-    """Whatever crashes, is killed, withdrawn, cut off, refuses, or does not tell the end."""
+    """Whatever crashes, is killed, withdrawn, cut off, refuses, or does not tell the end.
+
+    Whoever has to wait for a turn gets it.
+    """
 
     async def play() -> None:
-        model = ScriptedModel()
+        model = ScriptedModel(ready=msgspec.structs.replace(READY, max_requests=slots))
         model.add()
         acts = Play(model)
         readers = [begin(model, 3 + number, acts.fits)[1] for number in range(requests)]
@@ -125,6 +131,7 @@ def test_the_tokens_are_those_of_an_engine_that_never_fails(
             await acts.happen(*event)
         await acts.finish(readers)
         assert all(engine.load.sequences == 0 for engine in model.engines)
+        assert not model.table.dispatch("m").turns._turns
 
     with (
         mock.patch.object(verdicts, "PATIENCE_SECONDS", 0.001),

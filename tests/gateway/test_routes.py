@@ -92,6 +92,21 @@ async def test_gateways_that_share_the_sockets_share_the_queue() -> None:
     assert status_of(table, "m") == 429
 
 
+async def test_a_table_with_other_limits_holds_at_once() -> None:
+    """For who comes next: nobody is turned out who was let in."""
+    table = table_of(route(max_queue=2))
+    turns = [table.admit("m", "")[1] for _ in range(2)]
+    table.apply(Routes(2, [route(max_queue=3)]))
+    turns.append(table.admit("m", "")[1])
+    table.apply(Routes(3, [route(max_queue=1)]))
+    assert status_of(table, "m") == 429
+    assert not any(turn.has_come() for turn in turns)
+    for turn in turns:
+        assert status_of(table, "m") == 429
+        turn.end()
+    assert status_of(table, "m") == 0
+
+
 def test_a_model_that_is_asleep_is_woken_once_a_table() -> None:
     """And one that is awake is not."""
     woken: list[Any] = []
