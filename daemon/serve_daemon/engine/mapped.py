@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 
-LARGE_BYTES = 1024 * 1024
+LARGE_BYTES = 64 * 1024
 
 _libc = ctypes.CDLL(None)
 
