@@ -1,6 +1,7 @@
 """What a change of the configuration does."""
 
 import pytest
+from msgspec import structs
 
 from config.loading import loaded
 from serve_daemon.config.keys import effect_of
@@ -94,6 +95,14 @@ def test_what_becomes_of_gateway_and_daemon(
     found = plan(loaded(""), loaded(after))
     assert found.gateway == Change("gateway", *gateway)
     assert found.daemon == Change("daemon", *daemon)
+
+
+def test_another_package_takes_a_new_gateway() -> None:
+    """Its code is what the gateway runs; the file may be the same."""
+    before = loaded("[models.m]")
+    found = plan(before, structs.replace(before, installed="another"))
+    assert found.gateway == Change("gateway", Action.REPLACE, ["package"])
+    assert found.models["m"].action is found.daemon.action is Action.KEEP
 
 
 def test_models_do_not_touch_each_other() -> None:

@@ -66,7 +66,7 @@ def test_every_key_of_server_reaches_the_gateway(key: str) -> None:
     """Those that take a new gateway by its spec, the others by its settings."""
     config = Config(server=changed(Server(), key))
     is_replaced = key in keys_with(Server, Effect.REPLACE)
-    assert (set(gateway_specs(config)) != set(gateway_specs(Config()))) is is_replaced
+    assert (set(gateway_specs(config, "")) != set(gateway_specs(Config(), ""))) is is_replaced
     if not is_replaced:
         assert gateway_settings(config) != gateway_settings(Config())
 
@@ -103,7 +103,7 @@ def test_a_launch_is_a_value() -> None:
 def test_there_is_a_launch_for_each_replica_and_each_worker() -> None:
     """As many as the file says."""
     assert len(engine_launches("m", Model(source="s", replicas=3), Config())) == 3
-    assert len(gateway_specs(Config(server=Server(workers=2)))) == 2
+    assert len(gateway_specs(Config(server=Server(workers=2)), "")) == 2
 
 
 def test_the_devices_are_given_to_the_replicas_in_turn() -> None:

@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, InitSettingsSource, SettingsConfigDi
 
 from serve_daemon.config.check import check
 from serve_daemon.config.files import read_files
+from serve_daemon.config.installed import digest
 from serve_daemon.config.keys import table_at
 from serve_daemon.config.layers import InvalidToml, Layer, file_layer, locate
 from serve_daemon.config.outside import environment_layer, overrides_layer
@@ -42,6 +43,7 @@ class Loaded(Struct, frozen=True, kw_only=True):
     files: dict[str, str]  # digest by path, in the order of reading, as `files.digests` tells it
     texts: dict[str, str] = {}  # content by path, in the same order
     layers: list[Layer] = []  # where each key is set
+    installed: str = ""  # digest of the code that carries it out
 
     def problem(self, path: KeyPath, message: str) -> Problem:
         """What only the attempt to use a key's value has shown to be wrong with it."""
@@ -80,6 +82,7 @@ def load(sources: Sources) -> Loaded:
         files={file.path: file.digest for file in files},
         texts={file.path: file.text for file in files},
         layers=layers,
+        installed=digest(),
     )
 
 

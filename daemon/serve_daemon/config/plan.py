@@ -13,6 +13,8 @@ from serve_daemon.config.keys import effect_of
 from serve_daemon.config.load import Loaded
 from serve_daemon.config.tables import Effect, Reader, Table
 
+PACKAGE = "package"  # among the keys of a change, though no key of the file
+
 
 class Action(StrEnum):
     KEEP = "keep"
@@ -56,7 +58,7 @@ def plan(old: Loaded, new: Loaded) -> Plan:
     }
     return Plan(
         models=models,
-        gateway=_change("gateway", _tables(old, new, Reader.GATEWAY)),
+        gateway=_change("gateway", _tables(old, new, Reader.GATEWAY) | _code(old, new)),
         daemon=_change("daemon", _tables(old, new, Reader.DAEMON)),
     )
 
@@ -87,6 +89,11 @@ def _tables(old: Loaded, new: Loaded, reader: Reader) -> Difference:
         if isinstance(before, Table) and before.reader is reader
         for key, effect in _differences(before, getattr(new.config, name))
     }
+
+
+def _code(old: Loaded, new: Loaded) -> Difference:
+    """The package that is installed, where another one is than before."""
+    return {} if old.installed == new.installed else {PACKAGE: Effect.REPLACE}
 
 
 def _differences(before: BaseModel, after: BaseModel) -> Iterator[tuple[str, Effect]]:

@@ -41,6 +41,7 @@ class Manager:
         clock: Clock,
     ) -> None:
         self.config = loaded.config
+        self.installed = loaded.installed
         self.models: dict[str, ModelUnit] = {}
         self.changes = Changes()
         self._cores = Cores(self.models)
@@ -72,7 +73,7 @@ class Manager:
         )
         self.gateway = Group(
             GATEWAY,
-            gateway_specs(self.config),
+            gateway_specs(self.config, self.installed),
             gateway_unit_settings(self.config),
             Ports(self._gateway_program, self, clock),
         )
@@ -104,11 +105,12 @@ class Manager:
     def _follow_gateway(self) -> None:
         """As models do their units; and listen only where the gateway does, or is about to."""
         unit = self.gateway
-        if unit.spec == gateway_specs(self.config):
+        if unit.spec == gateway_specs(self.config, self.installed):
             if unit.is_proven:
                 self._proven_server = self.config.server
         else:
             self.config = self.config.model_copy(update={"server": self._proven_server})
+            self.installed = unit.spec[0].installed
             self._spread_server_settings()
         at_work = [each for each in unit.instances() if each.phase in (Phase.STARTING, Phase.READY)]
         specs = (*unit.spec, *(each.spec for each in at_work))
@@ -166,7 +168,7 @@ class Manager:
     def reconfigure_gateway(self, reason: str) -> int:
         """Have the gateway follow `config`: live, or by a new process."""
         self._spread_server_settings()
-        generation = self.gateway.replace(gateway_specs(self.config), reason)
+        generation = self.gateway.replace(gateway_specs(self.config, self.installed), reason)
         self.gateway.start(reason)
         self._follow_gateway()
         return generation

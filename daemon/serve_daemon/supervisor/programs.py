@@ -52,6 +52,7 @@ class GatewaySpec(Struct, frozen=True):
     listen: tuple[str, ...]
     max_connections: int
     keep_alive_timeout: float
+    installed: str = ""  # digest of the code it runs
 
 
 class EngineProgram:

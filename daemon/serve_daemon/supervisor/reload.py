@@ -98,7 +98,7 @@ class Reloader:
         changes = plan(self._running(), loaded).changes()
         moving = [_words(each) for each in changes if each.action is not Action.KEEP]
         self._ledger.reload(f"reload begins: {trigger}", moving or ["nothing changes"])
-        self._manager.config = loaded.config
+        self._manager.config, self._manager.installed = loaded.config, loaded.installed
         begun = [self._begin(each, loaded, trigger) for each in changes]
         kept = Kept(next(self._numbers), trigger, moving, loaded.texts)
         reload = Reload(begun, kept, self._end)
@@ -136,7 +136,12 @@ class Reloader:
     def _running(self) -> Loaded:
         """The configuration that is in force: a change that failed is not."""
         models = {name: each.settings for name, each in self._manager.models.items()}
-        return Loaded(config=self._manager.config, models=models, files=self.files)
+        return Loaded(
+            config=self._manager.config,
+            models=models,
+            files=self.files,
+            installed=self._manager.installed,
+        )
 
     def _read(self) -> Loaded:
         """The configuration as it stands, its addresses listened on. Raises `ConfigError`."""

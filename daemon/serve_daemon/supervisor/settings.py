@@ -71,10 +71,12 @@ def engine_settings(model: Model, config: Config) -> UnitSettings:
     )
 
 
-def gateway_specs(config: Config) -> tuple[GatewaySpec, ...]:
+def gateway_specs(config: Config, installed: str) -> tuple[GatewaySpec, ...]:
     """One for each worker."""
     server = config.server
-    spec = GatewaySpec(tuple(server.listen), server.max_connections, server.keep_alive_timeout)
+    spec = GatewaySpec(
+        tuple(server.listen), server.max_connections, server.keep_alive_timeout, installed
+    )
     return (spec,) * config.server.workers
 
 
