@@ -43,11 +43,15 @@ def served(model: str, cache: Path) -> Iterator[Service]:
 
 async def restart(service: Service) -> None:
     """Returns once the new daemon's model is ready."""
+    await asyncio.to_thread(_restart, service)  # a client that does not read meanwhile is cut
+
+
+def _restart(service: Service) -> None:
     main, sockets = service.main_pid(), listening(service)
-    await asyncio.to_thread(service.restart, RESTART_SECONDS)
+    service.restart(RESTART_SECONDS)
     assert service.main_pid() != main
     assert listening(service) == sockets, "the socket was not kept"
-    await asyncio.to_thread(service.until, service.is_ready, READY_SECONDS)
+    service.until(service.is_ready, READY_SECONDS)
 
 
 def listening(service: Service) -> list[str]:
