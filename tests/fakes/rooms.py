@@ -24,6 +24,7 @@ class FakeMachine:
         self.models = models  # by spec
         self.unknown: set[str] = set()  # the specs that nothing is known of
         self.free_bytes: dict[str, int] = {}
+        self.least: dict[str, int] = {}  # by spec, of those that can do with less
 
     def estimate(self, _launch: Any, model: Model) -> Estimate:
         return Estimate(program=0, weights=0, kv_cache=model.max_requests * GIBIBYTE, workspace=0)
@@ -33,7 +34,8 @@ class FakeMachine:
             return None
         model = self.models[launch]
         device = "cpu" if model.device == "auto" else model.devices[0]
-        return Need(device, self.estimate(launch, model), model)
+        estimate = self.estimate(launch, model)
+        return Need(device, estimate, model, self.least.get(launch, estimate.total))
 
     def free(self, device: str) -> int | None:
         return self.free_bytes.get(device)

@@ -37,6 +37,11 @@ def cpu(before: int, during: int, after: int) -> list[Memory]:
         ),
         pytest.param([replaced(0, 11)], Forecast([], lack=Lack(0, 10, 0)), id="too large to start"),
         pytest.param([], Forecast([]), id="nothing is known"),
+        pytest.param(
+            [Part("cpu", 0, 20, is_replaced=True, least=4)],
+            Forecast(cpu(0, 20, 20)),
+            id="it can less",
+        ),
     ],
 )
 def test_one_model(parts: list[Part], expected: Forecast) -> None:

@@ -210,3 +210,17 @@ def test_what_works_for_some_is_gone_back_to(world: World) -> None:
     world.program.spawned[-1].on_exit(1)
     assert world.group.outcome(generation) == "config: this neither"
     assert (world.group.spec, world.serving) == (("A", "A"), [first])
+
+
+def test_what_works_for_the_first_is_gone_back_to_while_the_others_still_load(
+    world: World,
+) -> None:
+    """A change that fails then has failed, whoever starts the group again."""
+    world.group.start("test")
+    first = world.program.spawned[0]
+    first.on_message(engine_ready())
+    world.program.broken.add("B")
+    generation = world.group.replace("B", "edit")
+    world.group.start("again")
+    assert (world.group.outcome(generation) or "").startswith("can't be started")
+    assert (world.group.spec, world.serving) == (("A", "A"), [first])

@@ -55,6 +55,25 @@ def test_nothing_is_known_before_the_machine_is_probed(
     assert (need.device, need.estimate) == ("cpu", estimate)
 
 
+@pytest.mark.parametrize(
+    ("keys", "least"),
+    [({}, 256), ({"max_context": 4096}, 4096), ({"kv_cache_memory": 2**20}, 10000)],
+)
+def test_what_leaves_its_cache_open_can_do_with_less(
+    keys: dict[str, Any], least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The engine chooses it by what is free; what the file asks for is no choice."""
+
+    def estimate(model: Model, *_: object) -> Estimate:
+        return Estimate(0, 0, model.max_context or 10000, 0)
+
+    monkeypatch.setattr(machine, "estimate", estimate)
+    store(str(tmp_path), "", probe(CPU))
+    need = machine.ThisMachine(str(tmp_path)).need(launch(**keys))
+    assert need is not None
+    assert need.least == least
+
+
 def test_nothing_is_known_of_what_is_not_here(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

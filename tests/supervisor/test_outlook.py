@@ -27,7 +27,8 @@ class Machine:
             return None
         model = model_of(launch.spec)
         device = launch.spec.device.replace("auto", "cpu")
-        return Need(device, self.estimate(launch, model), model)
+        estimate = self.estimate(launch, model)
+        return Need(device, estimate, model, estimate.total)
 
     def estimate(self, _launch: EngineLaunch, model: Model) -> Estimate:
         return Estimate(0, 0, model.max_requests * GIBIBYTE, 0)

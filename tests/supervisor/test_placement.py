@@ -41,6 +41,17 @@ def settled(size: int) -> Holding:
         pytest.param(
             Situation(10, 6, serving=5, others=Holding(6, 6, 4)), WAIT, id="it grows, others first"
         ),
+        pytest.param(Situation(10, 20, least=4), BESIDE, id="it makes do with what there is"),
+        pytest.param(
+            Situation(10, 20, others=settled(7), least=4), REFUSE, id="there is not even that"
+        ),
+        pytest.param(Situation(10, 8, serving=5, least=4), SWAP, id="it could, but need not"),
+        pytest.param(
+            Situation(10, 8, others=Holding(now=5), least=4), WAIT, id="soon there will be more"
+        ),
+        pytest.param(
+            Situation(10, 20, others=Holding(8, 8, 4), least=4), WAIT, id="others make room for it"
+        ),
     ],
 )
 def test_it_starts(at: Situation, expected: Placement) -> None:
@@ -56,40 +67,39 @@ def test_several_units_add_up() -> None:
 
 @dataclass
 class Change:
-    """A unit that goes from one size to another, as `Unit` does."""
+    """A unit that goes from one size to another, and would like `most` of it, as `Unit` does."""
 
     before: int
-    after: int
+    least: int
+    most: int
     serving: int = 0
     coming: int | None = None
     leaving: int = 0
-    is_refused: bool = False
+    is_changed: bool = False
 
     def __post_init__(self) -> None:
         self.serving = self.before
 
     @property
     def is_done(self) -> bool:
-        return self.is_refused or (self.serving == self.after and not self.leaving)
+        return self.is_changed and not self.leaving
 
     @property
     def holding(self) -> Holding:
-        wanted = self.before if self.is_refused else self.after
+        wanted = self.serving if self.is_changed else self.least
         following = self.coming if self.coming is not None else self.serving or wanted
         return Holding(self.serving + (self.coming or 0) + self.leaving, following, wanted)
 
     def decide(self, others: Holding, capacity: int) -> Placement | None:
         """Follow the decision; None where nothing is to be decided."""
-        if self.is_done or self.coming is not None or (self.leaving and not self.serving):
+        if self.is_changed or self.coming is not None or (self.leaving and not self.serving):
             return None
-        at = Situation(capacity, self.after, self.serving, self.leaving, others)
+        at = Situation(capacity, self.most, self.serving, self.leaving, others, self.least)
         placement = place(at)
         if placement is BESIDE:
-            self.coming = self.after
+            self.coming = self.least  # with which it counts
         elif placement is SWAP:
             self.serving, self.leaving = 0, self.leaving + self.serving
-        elif placement is REFUSE:
-            self.is_refused = True
         return placement
 
     def go_on(self) -> bool:
@@ -98,21 +108,25 @@ class Change:
             self.leaving = 0
         elif self.coming is not None:
             self.leaving, self.serving, self.coming = self.serving, self.coming, None
+            self.is_changed = True
         else:
             return False
         return True
 
 
 SIZES = st.integers(1, 9)
+MORE = st.sampled_from([0, 0, 1, 5, 20])
 
 
-@given(st.lists(st.tuples(SIZES, SIZES), min_size=1, max_size=5), st.integers(0, 5), st.data())
+@given(
+    st.lists(st.tuples(SIZES, SIZES, MORE), min_size=1, max_size=5), st.integers(0, 5), st.data()
+)
 def test_changes_that_fit_together_all_come_to_an_end(
-    sizes: list[tuple[int, int]], spare: int, data: st.DataObject
+    sizes: list[tuple[int, int, int]], spare: int, data: st.DataObject
 ) -> None:
     """Whatever the order in which processes come and go, none is refused, none waits for ever."""
-    changes = [Change(before, after) for before, after in sizes]
-    held, wanted = (sum(each) for each in zip(*sizes, strict=True))
+    changes = [Change(before, least, least + more) for before, least, more in sizes]
+    held, wanted, _ = (sum(each) for each in zip(*sizes, strict=True))
     capacity = max(held, wanted) + spare
     while not all(each.is_done for each in changes):
         for each in data.draw(st.permutations(changes)):

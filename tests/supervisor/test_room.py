@@ -165,3 +165,25 @@ def test_a_refusal_tells_of_all_parts(monkeypatch: pytest.MonkeyPatch) -> None:
         "needs 9.0GiB on cpu (weights 2.0GiB, keys and values 6.0GiB), and 5.0GiB are to be had,"
         " beside the 5.0GiB of others; lower max_requests from 6 to 2"
     )
+
+
+def test_who_chooses_its_cache_by_what_is_free_makes_do() -> None:
+    """It starts where its least fits, and counts with that until it has taken more."""
+    world = SmallWorld(10, A=20, B=6)
+    world.small.machine.least["A"] = 3 * GIBIBYTE
+    world.beside("B")
+    engine = world.started()
+    assert held(world) == (3, 3, 3)
+    engine.on_message(structs.replace(heartbeat(), peak_bytes=4 * GIBIBYTE))
+    assert held(world) == (4, 4, 4)
+
+
+def test_who_would_like_more_room_than_there_is_beside_it_swaps() -> None:
+    """So that the next engine has all of it."""
+    world = SmallWorld(10, A=5, B=9)
+    world.small.machine.least["B"] = 3 * GIBIBYTE
+    old = world.started()
+    world.replace("B")
+    assert (world.specs(), world.unit.serving) == (["A"], None)
+    old.on_exit(0)
+    assert world.specs() == ["A", "B"]

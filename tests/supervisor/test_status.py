@@ -143,7 +143,7 @@ async def test_memory_as_expected_as_it_is_and_as_it_was(
     unknown = await model(world)
     assert (unknown["memory"], unknown["peak_memory"], unknown["estimate"]) == (14, 0, None)
     estimate = Estimate(program=1, weights=2, kv_cache=3, workspace=4)
-    need = Need("cpu", estimate, world.load().models["m"])
+    need = Need("cpu", estimate, world.load().models["m"], least=10)
     monkeypatch.setattr(world.manager.room, "need", lambda _launch: need)
     for each in world.engines("m"):
         each.listener.on_message(structs.replace(heartbeat(), peak_bytes=9))

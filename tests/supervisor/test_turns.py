@@ -22,14 +22,14 @@ def test_each_waits_until_the_one_before_serves() -> None:
     assert turns.next() is None
     assert turns.outcome() is None
     assert not turns.is_over
+    assert not turns.has_worked
     first.ready()
     assert turns.next() is second.unit
+    assert turns.has_worked
     begin(turns, second, "B")
-    assert not turns.has_worked
     second.ready()
     assert turns.next() is None
     assert turns.is_over
-    assert turns.has_worked
     assert turns.outcome() == ""
 
 

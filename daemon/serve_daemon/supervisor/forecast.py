@@ -15,6 +15,7 @@ class Part(Struct, frozen=True):
     before: int
     after: int
     is_replaced: bool = False  # by a new engine there
+    least: int | None = None  # with what that one can do, where that is less
 
 
 class Memory(Struct, frozen=True):
@@ -44,17 +45,17 @@ def forecast(
     parts: Mapping[str, list[Part]], capacities: Mapping[str, int | None]
 ) -> dict[str, Forecast]:
     """Of each model, by its parts; they are changed in their order, each replica by itself."""
-    taken, wanted = _sums(parts.values())
+    taken, wanted = _sums(parts.values()), _wanted(parts.values())
     found = {}
     for name, own in parts.items():
         change = _Change(own, Counter(taken), Counter(wanted), capacities)
         found[name] = change.carried_out()
         if found[name].lack is None:
-            taken.subtract(_sums([own])[0])
-            taken.update(_sums([own])[1])
+            taken.subtract(_sums([own]))
+            taken.update(_wanted([own]))
         else:
-            wanted.subtract(_sums([own])[1])
-            wanted.update(_sums([own])[0])
+            wanted.subtract(_wanted([own]))
+            wanted.update(_sums([own]))
     return found
 
 
@@ -72,12 +73,14 @@ class _Change:
         self._taken = taken
         self._wanted = wanted
         self._capacities = capacities
-        self._own, _ = _sums([parts])
+        self._own = _sums([parts])
         self._most = Counter(self._own)
         self._is_held = False
 
     def carried_out(self) -> Forecast:
-        before, after = _sums([self._parts])
+        before, after = _sums([self._parts]), Counter[str]()
+        for part in self._parts:
+            after[part.device] += part.after
         for number, part in enumerate(self._parts):
             if self._replace(part) is Placement.REFUSE:
                 unchanged = [Memory(each, size, size, size) for each, size in before.items()]
@@ -109,12 +112,13 @@ class _Change:
         if not part.is_replaced or capacity is None:
             return Placement.BESIDE
         now = self._taken[part.device] - part.before
-        wanted = self._wanted[part.device] - part.after
+        wanted = self._wanted[part.device] - _least(part)
         others = Holding(now, min(now, wanted), wanted)
-        return place(Situation(capacity, part.after, serving=part.before, others=others))
+        at = Situation(capacity, part.after, part.before, others=others, least=part.least)
+        return place(at)
 
     def _lack(self, number: int, part: Part) -> Lack:
-        others = self._wanted[part.device] - part.after
+        others = self._wanted[part.device] - _least(part)
         return Lack(number, max((self._capacities[part.device] or 0) - others, 0), others)
 
     def _add(self, device: str, size: int) -> None:
@@ -123,10 +127,21 @@ class _Change:
         self._most[device] = max(self._most[device], self._own[device])
 
 
-def _sums(models: Iterable[list[Part]]) -> tuple[Counter[str], Counter[str]]:
-    """By device, what they take before and after."""
-    before, after = Counter[str](), Counter[str]()
+def _least(part: Part) -> int:
+    return part.after if part.least is None else part.least
+
+
+def _sums(models: Iterable[list[Part]]) -> Counter[str]:
+    """By device, what they take before."""
+    sums = Counter[str]()
     for part in (each for parts in models for each in parts):
-        before[part.device] += part.before
-        after[part.device] += part.after
-    return before, after
+        sums[part.device] += part.before
+    return sums
+
+
+def _wanted(models: Iterable[list[Part]]) -> Counter[str]:
+    """By device, with what they can do after."""
+    sums = Counter[str]()
+    for part in (each for parts in models for each in parts):
+        sums[part.device] += _least(part)
+    return sums

@@ -8,6 +8,7 @@ from serve_daemon.config.estimate import Estimate, estimate
 from serve_daemon.config.free_memory import free_bytes
 from serve_daemon.config.probe import Probe, cached
 from serve_daemon.config.tuning import Model
+from serve_daemon.supervisor.advice import SHORTEST_CONTEXT
 from serve_daemon.supervisor.programs import EngineLaunch
 from serve_daemon.wire.messages import EngineSpec
 
@@ -18,6 +19,7 @@ class Need(Struct, frozen=True):
     device: str  # as "cpu" or "cuda:N"
     estimate: Estimate
     model: Model  # the keys that decide it
+    least: int  # bytes that it can do with, where it chooses the size of its cache by what is free
 
 
 class ThisMachine:
@@ -32,7 +34,12 @@ class ThisMachine:
         estimated = self.estimate(launch, model)
         if probe is None or estimated is None:
             return None
-        return Need(device_of(launch.spec.device, probe), estimated, model)
+        least = estimated
+        if not model.max_context and not model.kv_cache_memory:
+            shortest = model.model_copy(update={"max_context": SHORTEST_CONTEXT})
+            least = self.estimate(launch, shortest) or estimated
+        device = device_of(launch.spec.device, probe)
+        return Need(device, estimated, model, min(least.total, estimated.total))
 
     def estimate(self, launch: EngineLaunch, model: Model) -> Estimate | None:
         """Of one that is launched alike, but with the keys of `model`."""

@@ -72,7 +72,8 @@ class Outlook:
             held = None
         if need is not None:
             before = held[1] if held is not None else 0
-            yield Part(need.device, before, need.estimate.total, is_replaced=True)
+            total, least = need.estimate.total, need.least
+            yield Part(need.device, before, total, is_replaced=True, least=least)
 
     def _why_not(self, name: str, found: Forecast) -> str:
         if found.lack is None:

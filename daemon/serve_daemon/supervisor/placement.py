@@ -1,7 +1,8 @@
 """Whether a unit's next engine has room on its device, and when. Pure; all sizes are bytes.
 
 An engine counts with what it is expected to take at its most, from the moment it is started, so
-that what is about to grow is not mistaken for room.
+that what is about to grow is not mistaken for room. One that chooses the size of its cache by what
+is free can do with less than it would like, and counts with that, or with what it has taken.
 """
 
 from collections.abc import Iterable
@@ -34,10 +35,11 @@ class Situation(Struct, frozen=True):
     """A device, as it is when a unit's next engine is to start there."""
 
     capacity: int  # what all engines may take together
-    need: int  # of the next engine
+    need: int  # of the next engine, as it would like it
     serving: int = 0  # of the engine that it replaces
     leaving: int = 0  # of the unit's engines that leave already
     others: Holding = Holding()  # all other units together
+    least: int | None = None  # with what the next engine can do, where that is less than its need
 
 
 def total(holdings: Iterable[Holding]) -> Holding:
@@ -54,16 +56,19 @@ def place(at: Situation) -> Placement:
     Who only shrinks never has to wait for others that do, so that of several units whose wishes
     fit together one can always go on.
     """
+    others, least = at.others, at.need if at.least is None else at.least
 
-    def fits(*taken: int) -> bool:
-        return at.need + sum(taken) <= at.capacity
+    def fits(*taken: int, size: int = at.need) -> bool:
+        return size + sum(taken) <= at.capacity
 
-    if not fits(at.others.wanted):
+    if not fits(others.wanted, size=least):
         return Placement.REFUSE
-    if fits(at.others.now, at.serving, at.leaving):
+    if fits(others.now, at.serving, at.leaving):
         return Placement.BESIDE
-    if fits(at.others.soon, at.serving):
+    if fits(others.soon, at.serving):
         return Placement.WAIT
-    if at.serving and (fits(at.others.now) or at.need <= at.serving):
-        return Placement.SWAP
-    return Placement.WAIT
+    if at.serving:
+        shrinks = at.need <= at.serving
+        return Placement.SWAP if shrinks or fits(others.now, size=least) else Placement.WAIT
+    makes_do = not fits(others.wanted) and fits(others.now, at.leaving, size=least)
+    return Placement.BESIDE if makes_do else Placement.WAIT

@@ -94,6 +94,7 @@ class Room:
             serving=self._taken(present(unit.serving), need.device),
             leaving=self._taken(unit.leaving, need.device),
             others=others,
+            least=need.least,
         )
         placement = place(at)
         if placement is not Placement.REFUSE:
@@ -149,7 +150,7 @@ class Room:
     def expected(self, instance: Instance) -> int:
         """What a process takes at its most: as estimated, or more where it already has."""
         need = self.need(instance.spec)
-        return max(need.estimate.total if need is not None else 0, peak_bytes(instance))
+        return max(need.least if need is not None else 0, peak_bytes(instance))
 
     def expected_of(self, unit: Unit) -> tuple[str, int] | None:
         """Device and bytes of the engine that serves, or is about to; None where there is none."""
@@ -168,7 +169,7 @@ class Room:
         if unit.serving is not None and unit.serving.spec == unit.wanted.due:
             return self._taken([unit.serving], device)
         need = self.need(unit.wanted.due)
-        return need.estimate.total if need is not None and need.device == device else 0
+        return need.least if need is not None and need.device == device else 0
 
     def _taken(self, instances: Iterable[Instance], device: str) -> int:
         return sum(self.expected(each) for each in instances if self._device_of(each) == device)

@@ -48,10 +48,11 @@ class Turns:
 
     @property
     def has_worked(self) -> bool:
-        """Whether each has come to its end, and one serves at least."""
-        outcomes = [unit.outcome(at) for unit, at in self._begun.items()]
-        is_decided = not self.waiting and None not in outcomes
-        return is_decided and any(unit.serving is not None for unit in self._begun)
+        """Whether one serves what it should run."""
+        return any(
+            each.serving is not None and each.serving.generation == begun
+            for each, begun in self._begun.items()
+        )
 
     def outcome(self) -> str | None:
         """Of all of it, as a unit's."""
