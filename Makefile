@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STAMP := $(VENV)/.installed
 
 .PHONY: venv serve test test-all chaos check lock clean
-.PHONY: bench bench-many-streams bench-engine bench-profile bench-long-prompt bench-recovery bench-gpu bench-start bench-control
+.PHONY: bench bench-many-streams bench-attacks bench-engine bench-profile bench-long-prompt bench-recovery bench-gpu bench-start bench-control
 
 venv: $(STAMP)  ## A virtual environment with everything in it; the commands are in .venv/bin
 
@@ -37,6 +37,9 @@ check: venv  ## Linters, types, import contracts and budgets alone
 # Each writes a section of benchmarks/RESULTS.md where it has one.
 bench: venv .venv-peer/.installed  ## Speed, delays and memory of both engines beside their peers
 	$(BIN)/python benchmarks/bench.py .venv-peer/bin/python --write
+
+bench-attacks: venv  ## What slow, idle and huge requests cost the gateway, and others meanwhile
+	$(BIN)/python benchmarks/attacks.py --write
 
 bench-engine: venv  ## The engines without HTTP
 	$(BIN)/python benchmarks/in_process.py --cache .cache
