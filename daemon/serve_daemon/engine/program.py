@@ -43,6 +43,9 @@ QUIET = {
 # Iterations that a computing thread waits spinning before it sleeps: enough between two operations
 # of one model, and far less than the default, which burns the cores that the others wait for.
 SPINNING = {"GOMP_SPINCOUNT": "20000"}
+# Programs that oneDNN keeps, one for each number of tokens of a step and each shape of a weight:
+# of the usual 1024, most are never run again, and they take hundreds of megabytes.
+KEPT_PROGRAMS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128"}
 
 log = structlog.get_logger()
 
@@ -64,7 +67,7 @@ class Program:
 
     def run(self) -> int:
         """Serve until told to leave; does not return but by an exception."""
-        for name, value in (QUIET | SPINNING).items():
+        for name, value in (QUIET | SPINNING | KEPT_PROGRAMS).items():
             os.environ.setdefault(name, value)
         signal.signal(signal.SIGTERM, lambda _number, _frame: self._exit(0))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor hears it too, and drains
