@@ -23,8 +23,10 @@ SLIDING = {
 
 @pytest.mark.parametrize(
     ("attention", "changes"),
-    [("eager", {}), ("auto", SLIDING)],
-    ids=["eager", "sliding window"],
+    [
+        pytest.param("eager", {}, id="eager"),
+        pytest.param("auto", SLIDING, id="sliding window", marks=pytest.mark.long),
+    ],
 )
 async def test_it_serves_several_at_once(
     attention: str, changes: dict[str, Any], tmp_path: Path

@@ -80,7 +80,7 @@ def test_a_row_does_not_depend_on_the_others(bits: int) -> None:
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of torch, about itself
-@pytest.mark.parametrize("bits", BITS)
+@pytest.mark.parametrize("bits", [8, pytest.param(4, marks=pytest.mark.long)])
 def test_a_layer_is_compiled_for_any_number_of_rows(bits: int, tmp_path: Path) -> None:
     """The code computes what the layer does, with its weights."""
     import torch
