@@ -19,8 +19,8 @@ CPU, CUDA = "cpu", "cuda"
 # What a process has after its first step that it hadn't before: the code of kernels that came into
 # memory, the threads that compute and their heaps.
 FIRST_STEP_BYTES = {CPU: 32 * 2**20, CUDA: 256 * 2**20}
-# What the 8-bit layers of bitsandbytes leave behind on a CPU, in engine continuous, which uses them
-# as they are: oneDNN keeps code for each number of tokens. Measured: 200 to 320 MiB.
+# What engine continuous takes more on a CPU with the 8-bit layers of bitsandbytes, which it uses as
+# they are. Found with SmolLM2 alone; code that oneDNN keeps may be a part of it.
 EIGHT_BIT_BYTES = 256 * 2**20
 LOGITS_COPIES = 5  # float32, while a token is drawn of each row
 ACTIVATION_COPIES = 4  # of a layer's inner states, which live at the same time

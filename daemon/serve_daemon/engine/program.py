@@ -43,8 +43,8 @@ QUIET = {
 # Iterations that a computing thread waits spinning before it sleeps: enough between two operations
 # of one model, and far less than the default, which burns the cores that the others wait for.
 SPINNING = {"GOMP_SPINCOUNT": "20000"}
-# Programs that oneDNN keeps, one for each number of tokens of a step and each shape of a weight:
-# of the usual 1024, most are never run again, and they take hundreds of megabytes.
+# Programs that oneDNN keeps, one for each number of tokens of a step and each shape of a weight; of
+# the usual 1024, most are never run again.
 KEPT_PROGRAMS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128"}
 
 log = structlog.get_logger()
