@@ -49,7 +49,7 @@ class Chunk(Struct, frozen=True):
 
     query: slice
     slots: torch.Tensor | None  # [L], places in the cache; None: all keys are those of the chunk
-    mask: torch.Tensor | None  # [N, L]
+    mask: torch.Tensor | None  # [N, L], added to the scores; None where nothing is before them
 
 
 class Plan(Struct, frozen=True):
@@ -79,7 +79,7 @@ def plan(parts: Sequence[Part], slots: torch.Tensor, dtype: torch.dtype) -> Plan
     several = [part for part in parts if part.query_length > 1 or not has_past]
     return Plan(
         rows=[_rows(group, slots, dtype) for group in _groups(single)],
-        chunks=[_chunk(part, slots if has_past else None) for part in several],
+        chunks=[_chunk(part, slots if has_past else None, dtype) for part in several],
     )
 
 
@@ -107,12 +107,15 @@ def _rows(parts: list[Part], slots: torch.Tensor, dtype: torch.dtype) -> Rows:
     )
 
 
-def _chunk(part: Part, slots: torch.Tensor | None) -> Chunk:
+def _chunk(part: Part, slots: torch.Tensor | None, dtype: torch.dtype) -> Chunk:
     if slots is None:
         return Chunk(part.query, None, None)
     past = part.key_length - part.query_length
-    mask = torch.ones(part.query_length, part.key_length, dtype=torch.bool).tril_(past)
-    return Chunk(part.query, slots[part.key], mask if past else None)
+    if not past:
+        return Chunk(part.query, slots[part.key], None)
+    later = torch.ones(part.query_length, part.key_length, dtype=torch.bool).triu_(past + 1)
+    mask = torch.zeros(later.shape, dtype=dtype).masked_fill_(later, -torch.inf)
+    return Chunk(part.query, slots[part.key], mask)
 
 
 def attend(
@@ -168,15 +171,28 @@ def _attend_chunk(
     chunk: Chunk, queries: torch.Tensor, own: list[torch.Tensor], scale: float | None
 ) -> torch.Tensor:
     """[N, H, D]: attention of a chunk to its sequence so far."""
+    if chunk.mask is None:
+        return _attend_first(queries, own, scale)
+    # The queries that share keys are rows of one matrix: copies of the keys would cost more than
+    # everything else, and several times as much again where the mask is not in their own type.
+    (count, heads, size), groups = queries.shape, own[0].shape[1]
+    share = heads // groups
+    keys, values = (states.transpose(0, 1)[None] for states in own)
+    grouped = queries.reshape(count, groups, share, size).permute(1, 2, 0, 3).flatten(1, 2)
+    output = functional.scaled_dot_product_attention(
+        grouped[None], keys, values, attn_mask=chunk.mask.repeat(share, 1), scale=scale
+    )
+    return output[0].view(groups, share, count, size).permute(2, 0, 1, 3).flatten(1, 2)
+
+
+def _attend_first(
+    queries: torch.Tensor, own: list[torch.Tensor], scale: float | None
+) -> torch.Tensor:
+    """[N, H, D]: attention of a prompt's first chunk to itself."""
     share = queries.shape[1] // own[0].shape[1]
     keys, values = (states.repeat_interleave(share, dim=1).transpose(0, 1)[None] for states in own)
     output = functional.scaled_dot_product_attention(
-        queries.transpose(0, 1)[None],
-        keys,
-        values,
-        attn_mask=chunk.mask,
-        is_causal=chunk.mask is None,
-        scale=scale,
+        queries.transpose(0, 1)[None], keys, values, is_causal=True, scale=scale
     )
     return output[0].transpose(0, 1)
 
