@@ -68,7 +68,7 @@ PROBLEMS = [
     ("control.watch = 1", "1:17: control.watch: 1 is an integer, write true or false"),
     ("control.socket = 'x'", '1:18: control.socket: "x" does not fit, use: Absolute path of t'),
     ("log.level = 'loud'", '1:13: log.level: "loud" is not known, use debug, info, warning or err'),
-    ("models.a.device = 'gpu'", '1:19: models.a.device: "gpu" is no device, use auto, cpu, cuda or cuda:N'),
+    ("models.a.device = 'gpu'", '1:19: models.a.device: "gpu" is no device, use auto, cpu, cuda'),
     ("models.a.aliases = ['']", "1:21: models.a.aliases: is empty, write a name"),
     ("log.level = '" + "x" * 99 + "'", '1:13: log.level: "' + "x" * 56 + "... is not known"),
 ]
