@@ -95,7 +95,8 @@ async def test_a_kept_connection_is_let_go_when_nothing_follows() -> None:
     """And not before its reply is whole, however long that takes."""
     async with gateway(keep_alive_timeout=0.2) as supervisor, RawClient(supervisor.url) as client:
         await client.send(post("/v1/responses", BODY | {"max_output_tokens": 100}))
-        await client.read_until(b'"max_output_tokens":100')
+        reply = await client.read_until(b'"max_output_tokens":100')
+        assert reply.startswith(b"HTTP/1.1 200 ")
         await client.read_until_end()
 
 
