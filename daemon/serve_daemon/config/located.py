@@ -4,7 +4,6 @@ A folder is looked at, which takes no longer than listing it.
 """
 
 import importlib.util
-import json
 import sys
 from pathlib import Path
 
@@ -19,6 +18,7 @@ from serve_daemon.config.sources import (
     SourceError,
     parse,
 )
+from serve_daemon.config.tensors import shards
 
 DEFAULT_REVISION = "main"
 
@@ -79,11 +79,9 @@ def is_complete(folder: Path) -> bool:
     """Whether the snapshot `folder` holds all weights that it names."""
     if not (folder / "config.json").is_file():
         return False
-    index = folder / "model.safetensors.index.json"
-    if not index.is_file():
-        return any(folder.glob("*.safetensors"))
-    shards = set(json.loads(index.read_text())["weight_map"].values())
-    return all((folder / shard).is_file() for shard in shards)
+    if names := shards(folder):
+        return all((folder / name).is_file() for name in names)
+    return any(folder.glob("*.safetensors"))
 
 
 def gguf_names(folder: Path) -> list[str]:

@@ -49,16 +49,18 @@ def _unpacked(tensor: gguf_header.GgufTensor) -> Tensor:
 
 def _files(folder: Path) -> list[Path]:
     """Those that Transformers would read."""
-    index = folder / INDEX
-    if index.is_file():
-        return [folder / name for name in sorted(set(_weight_map(index).values()))]
+    if names := shards(folder):
+        return [folder / name for name in names]
     whole = folder / "model.safetensors"
     return [whole] if whole.is_file() else sorted(folder.glob("*.safetensors"))
 
 
-def _weight_map(index: Path) -> dict[str, str]:
-    shards: dict[str, str] = json.loads(index.read_bytes())["weight_map"]
-    return shards
+def shards(folder: Path) -> list[str]:
+    """The files that the index in `folder` spreads the weights over; none where there is none."""
+    index = folder / INDEX
+    if not index.is_file():
+        return []
+    return sorted(set(json.loads(index.read_bytes())["weight_map"].values()))
 
 
 @lru_cache(maxsize=256)
