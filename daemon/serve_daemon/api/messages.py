@@ -22,12 +22,23 @@ from serve_daemon.api.fields import (
 ROLES = ("system", "developer", "user", "assistant")
 
 
+class ToolCall(Struct, frozen=True):
+    """A call that the model made."""
+
+    call_id: str
+    name: str
+    arguments: str  # JSON text, as the model wrote it
+
+
 class ChatMessage(Struct, frozen=True, omit_defaults=True):
     """What one participant said; all that a chat template gets to see."""
 
     role: str
     content: str
     name: str = ""
+    reasoning: str = ""
+    tool_calls: list[ToolCall] = []
+    tool_call_id: str = ""  # of a message of role "tool": the call that it answers
 
 
 # ---------------------------------------------------------------- parts of a content

@@ -17,7 +17,9 @@ from serve_daemon.api.fields import (
 )
 from serve_daemon.api.logprobs import MAX_TOP_LOGPROBS
 from serve_daemon.api.messages import ChatMessage
+from serve_daemon.api.output_format import TEXT, OutputFormat
 from serve_daemon.api.sampling import SAMPLING
+from serve_daemon.api.tools import AUTO, FunctionTool, ToolChoice, tool_mode
 
 
 class GenerationRequest(Struct, frozen=True, kw_only=True):
@@ -26,7 +28,8 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     messages_field: ClassVar[str] = "messages"
 
     model: str
-    messages: list[ChatMessage]
+    messages: list[ChatMessage] = []
+    prompt: str | list[int] | None = None  # in place of messages: no template is applied
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
@@ -48,8 +51,13 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     top_logprobs: int = 0
     stream: bool = False
     metadata: dict[str, str] = {}
+    tools: list[FunctionTool] = []
+    tool_choice: ToolChoice = AUTO
     parallel_tool_calls: bool = True
-    tool_choice: str = "auto"
+    output_format: OutputFormat = TEXT
+    reasoning_effort: str | None = None
+    template_variables: dict[str, Any] = {}  # chat_template_kwargs
+    continue_final_message: bool = False
     user: str | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None
@@ -68,7 +76,7 @@ SHARED: Table = {
     "safety_identifier": Field(text, "safety_identifier"),
     "prompt_cache_key": Field(text, "prompt_cache_key"),
     "parallel_tool_calls": Field(boolean, "parallel_tool_calls"),
-    "tool_choice": Field(only("auto", "none"), "tool_choice"),
+    "tool_choice": Field(tool_mode, "tool_choice"),
     "tools": EMPTY_ARRAY,
     "store": Field(only(False)),  # nothing is kept, so true would be a promise broken
     "service_tier": Field(only("auto", "default")),

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import falcon.asgi
@@ -28,6 +28,7 @@ from serve_daemon.api.logprobs import ChoiceLogprobs
 from serve_daemon.gateway.completion import Completion, Models
 from serve_daemon.gateway.exchange import Exchange
 from serve_daemon.gateway.frames import PLACE, Frame, data, encode, split_at_place
+from serve_daemon.gateway.pieces import Piece, Text
 from serve_daemon.gateway.reply import require_json, send
 from serve_daemon.wire.messages import Finish
 
@@ -62,7 +63,12 @@ class ChatAnswer:
         text = self._chunk([ChunkChoice(Delta(content=PLACE))])
         self._before, self._after = split_at_place(text)
 
-    def delta(self, text: str) -> SSEvent:
+    def tell(self, pieces: Sequence[Piece]) -> Iterator[SSEvent]:
+        for piece in pieces:
+            if isinstance(piece, Text):
+                yield self._delta(piece.text)
+
+    def _delta(self, text: str) -> SSEvent:
         if self._request.logprobs:
             return self._chunk([ChunkChoice(Delta(content=text), logprobs=self._logprobs())])
         return Frame(self._before + encode(text) + self._after)
@@ -75,7 +81,8 @@ class ChatAnswer:
     def fail(self, error: ErrorBody) -> Iterator[SSEvent]:
         yield data(ErrorReply(error))
 
-    def whole(self, text: str) -> bytes:
+    def whole(self, pieces: Sequence[Piece]) -> bytes:
+        text = "".join(piece.text for piece in pieces if isinstance(piece, Text))
         choices = [Choice(ReplyMessage(text), self._finish_reason, logprobs=self._logprobs())]
         return encode(ChatCompletion(choices=choices, usage=self._usage, **self._head))
 

@@ -1,4 +1,4 @@
-"""A request being answered: from its admission to pieces of text, with their count."""
+"""A request being answered: from its admission to the pieces of its answer, with their count."""
 
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
@@ -10,6 +10,8 @@ from serve_daemon.gateway.engines import Engine
 from serve_daemon.gateway.errors import failed
 from serve_daemon.gateway.exchange import Exchange
 from serve_daemon.gateway.generation import Generation, OtherModel
+from serve_daemon.gateway.output_parser import OutputParser
+from serve_daemon.gateway.pieces import Piece
 from serve_daemon.gateway.prompts import Prepared, Prompts
 from serve_daemon.gateway.routes import RoutingTable
 from serve_daemon.gateway.stop_strings import StopStrings
@@ -38,6 +40,7 @@ class Completion:
         exchange.on_end(turn.end)
         self.finish_reason: Finish = Finish.STOP
         self.cached_tokens = 0
+        self.reasoning_tokens = 0
         self._logprobs: list[TokenLogprob] = []
         self._request = request
         self.exchange = exchange
@@ -89,8 +92,8 @@ class Completion:
             await wait_for_turn(self._turn, HOLD_SECONDS)
         self._turn.promise()
 
-    async def pieces(self) -> AsyncIterator[str]:
-        """The answer's text, as it comes; an empty piece every second in which none came.
+    async def pieces(self) -> AsyncIterator[list[Piece]]:
+        """The answer, as it comes; an empty list every second in which nothing came.
 
         Raises `ApiError`.
         """
@@ -99,11 +102,11 @@ class Completion:
                 async for engine in wait_for_engine(self._models.table, self._model, self._turn):
                     if engine is not None:
                         self._prepared = await self._prepare(engine)
-                    yield ""
+                    yield []
             else:
                 try:
-                    async for text in self._texts(self._prepared):
-                        yield text
+                    async for pieces in self._answer(self._prepared):
+                        yield pieces
                 except OtherModel:
                     self._begin_anew()
                 else:
@@ -131,7 +134,14 @@ class Completion:
         self.exchange.on_end(generation.close)
         return generation
 
-    async def _texts(self, prepared: Prepared) -> AsyncIterator[str]:
+    async def _answer(self, prepared: Prepared) -> AsyncIterator[list[Piece]]:
+        parser = prepared.parser()
+        async for text in self._texts(prepared, parser):
+            yield parser.feed(text)
+        if rest := parser.flush():
+            yield rest
+
+    async def _texts(self, prepared: Prepared, parser: OutputParser) -> AsyncIterator[str]:
         generation = self._generate(prepared)
         detokenizer = Detokenizer(prepared.text_model.tokenizer)
         stops = StopStrings(self._request.stop)
@@ -140,6 +150,7 @@ class Completion:
                 yield ""
                 continue
             self._count(tokens, generation)
+            self.reasoning_tokens += len(tokens) if parser.is_reasoning else 0
             if self._request.logprobs:
                 self._add_logprobs(generation, prepared.text_model)
             piece = self._text_of(_text_tokens(generation, tokens), detokenizer, stops)

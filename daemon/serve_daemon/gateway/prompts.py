@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import secrets
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import msgspec
@@ -13,6 +14,7 @@ from serve_daemon.gateway.bad_words import sequences_of
 from serve_daemon.gateway.chat_template import ChatTemplates
 from serve_daemon.gateway.engines import Engine
 from serve_daemon.gateway.errors import invalid
+from serve_daemon.gateway.output_parser import OutputParser, PlainText
 from serve_daemon.gateway.tokenizer import Defaults, TextModel, TextModels
 from serve_daemon.wire.messages import EngineReady, Submit
 from serve_daemon.wire.sampling import NO_LOGPROBS, Sampling
@@ -29,6 +31,7 @@ class Prepared(Struct, frozen=True):
     order: Submit
     text_model: TextModel
     fingerprint: str  # changes with whatever may change the answer to an equal request
+    parser: Callable[[], OutputParser] = PlainText  # a new one, for one answer
 
 
 @dataclass(frozen=True)

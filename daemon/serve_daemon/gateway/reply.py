@@ -1,7 +1,7 @@
 """How a completion goes out, alike for all endpoints: streamed, or whole."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Protocol
 
 import falcon
@@ -13,24 +13,25 @@ from serve_daemon.gateway.completion import Completion
 from serve_daemon.gateway.errors import as_api_error
 from serve_daemon.gateway.exchange import Exchange
 from serve_daemon.gateway.frames import DONE, WAITING
+from serve_daemon.gateway.pieces import Piece
 
 
 class Answer(Protocol):
     """An endpoint's words for a completion."""
 
     def begin(self) -> Iterable[SSEvent]:
-        """The events before the first text."""
+        """The events before the first piece."""
 
-    def delta(self, text: str) -> SSEvent:
-        """The event for a piece of text."""
+    def tell(self, pieces: Sequence[Piece]) -> Iterable[SSEvent]:
+        """The events for these pieces, of which there is one at least."""
 
     def end(self) -> Iterable[SSEvent]:
-        """The events after the last text."""
+        """The events after the last piece."""
 
     def fail(self, error: ErrorBody) -> Iterable[SSEvent]:
         """The events that end a stream which can't go on."""
 
-    def whole(self, text: str) -> bytes:
+    def whole(self, pieces: Sequence[Piece]) -> bytes:
         """The reply without streaming."""
 
 
@@ -49,12 +50,13 @@ async def stream(
     """The events of a reply; an error after its begin is one of them, since the status is out."""
     try:
         has_begun = False
-        async for text in completion.pieces():
+        async for pieces in completion.pieces():
             if completion.is_prepared and not has_begun:
                 has_begun = True
                 for event in answer.begin():
                     yield event
-            yield answer.delta(text) if text else WAITING
+            for event in answer.tell(pieces) if pieces else (WAITING,):
+                yield event
             exchange.raise_if_cut()
         for event in answer.end():
             yield event
@@ -79,8 +81,7 @@ def _last_words(exchange: Exchange, error: BaseException) -> ErrorBody:
 
 async def whole(completion: Completion, answer: Answer) -> bytes:
     """The reply in one piece."""
-    pieces = [text async for text in completion.pieces()]
-    return answer.whole("".join(pieces))
+    return answer.whole([piece async for pieces in completion.pieces() for piece in pieces])
 
 
 def require_json(request: falcon.asgi.Request) -> None:

@@ -2,7 +2,7 @@
 
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from falcon.asgi import SSEvent
@@ -30,6 +30,7 @@ from serve_daemon.api.response_objects import (
 from serve_daemon.api.responses import ResponsesRequest
 from serve_daemon.gateway.completion import Completion
 from serve_daemon.gateway.frames import PLACE, Frame, encode, named, split_at_place
+from serve_daemon.gateway.pieces import Piece, Text
 from serve_daemon.wire.messages import Finish
 
 NUMBER_AT_END = b"0}\n\n"  # of an event whose sequence_number is 0, its last field
@@ -60,7 +61,12 @@ class ResponseAnswer:
         yield self._event("response.output_item.added", OutputItemEvent, item=item)
         yield self._part("response.content_part.added", "")
 
-    def delta(self, text: str) -> SSEvent:
+    def tell(self, pieces: Sequence[Piece]) -> Iterator[SSEvent]:
+        for piece in pieces:
+            if isinstance(piece, Text):
+                yield self._delta(piece.text)
+
+    def _delta(self, text: str) -> SSEvent:
         self._text.append(text)
         if self._request.logprobs:
             return self._delta_with_logprobs(text)
@@ -93,7 +99,8 @@ class ResponseAnswer:
             failed = self._object("failed", output=output, error=failure, usage=self._usage)
             yield self._response("response.failed", failed)
 
-    def whole(self, text: str) -> bytes:
+    def whole(self, pieces: Sequence[Piece]) -> bytes:
+        text = "".join(piece.text for piece in pieces if isinstance(piece, Text))
         self._logprobs = self._completion.take_logprobs()
         return encode(self._finished(text))
 
@@ -162,7 +169,7 @@ class ResponseAnswer:
             safety_identifier=request.safety_identifier,
             prompt_cache_key=request.prompt_cache_key,
             parallel_tool_calls=request.parallel_tool_calls,
-            tool_choice=request.tool_choice,
+            tool_choice=request.tool_choice.mode,
             **fields,
         )
 

@@ -31,6 +31,7 @@ class Submit(Message, frozen=True):
     stop_tokens: list[int]
     sampling: Sampling
     num_output: int = 0  # how many of `tokens`, at their end, were generated before
+    grammar: str = ""  # in Lark, as llguidance reads it: what the output must be; "": anything
 
 
 class Cancel(Message, frozen=True):
