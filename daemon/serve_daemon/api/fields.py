@@ -1,8 +1,9 @@
 """How a table of fields reads a request: each is honoured, or refused by its name.
 
 A `Reader` gets a field's JSON value and its path and returns what is made of it, or raises
-`InvalidRequest`. A table maps the names of an object's fields to a `Field`; what the table does
-not know is refused too, so no field is ever ignored.
+`InvalidRequest`; those that are `Described` say what they accept as a schema too. A table maps the
+names of an object's fields to a `Field`; what the table does not know is refused too, so no field
+is ever ignored.
 """
 
 from collections.abc import Callable, Mapping
@@ -12,6 +13,7 @@ import msgspec
 from msgspec import Struct
 
 from serve_daemon.api.errors import InvalidRequest
+from serve_daemon.api.schemas import Described, Schema, array_of, described, nullable, schema_of
 
 Reader = Callable[[Any, str], Any]
 
@@ -22,6 +24,7 @@ class Field(Struct, frozen=True):
     read: Reader
     target: str = ""  # the attribute of the request that it fills; none: it is only checked
     required: bool = False
+    note: str = ""  # for the manual: what honours it, or on which condition
 
 
 Table = Mapping[str, Field]
@@ -45,6 +48,19 @@ def read_object(table: Table, value: Any, path: str = "") -> dict[str, Any]:
         if field.required and fields.get(name) is None:
             raise missing(join(path, name))
     return attributes
+
+
+def object_schema(table: Table) -> Schema:
+    """Of the objects that `read_object` accepts."""
+    return {
+        "type": "object",
+        "properties": {
+            name: schema_of(field.read) if field.required else nullable(schema_of(field.read))
+            for name, field in table.items()
+        },
+        "required": [name for name, field in table.items() if field.required],
+        "additionalProperties": False,
+    }
 
 
 def as_object(value: Any, path: str) -> dict[str, Any]:
@@ -73,10 +89,12 @@ def wrong_type(path: str, wanted: str, value: Any) -> InvalidRequest:
     )
 
 
-def unsupported(path: str, value: Any) -> InvalidRequest:
+def unsupported(path: str, value: Any, reason: str = "") -> InvalidRequest:
+    """Of a value that is known and not supported; `reason` is a clause that says why."""
     is_shown = isinstance(value, str | int | float)
     shown = f" with {msgspec.json.encode(value).decode():.80}" if is_shown else ""
-    message = f"Unsupported parameter: this server does not support '{path}'{shown}."
+    why = f": {reason}" if reason else ""
+    message = f"Unsupported parameter: this server does not support '{path}'{shown}{why}."
     return InvalidRequest(message, path, "unsupported_parameter")
 
 
@@ -94,21 +112,24 @@ _JSON_NAMES = {
 # ---------------------------------------------------------------- readers
 
 
+@described({"type": "string"})
 def text(value: Any, path: str) -> str:
     if not isinstance(value, str):
         raise wrong_type(path, "a string", value)
     return value
 
 
+@described({"type": "boolean"})
 def boolean(value: Any, path: str) -> bool:
     if not isinstance(value, bool):
         raise wrong_type(path, "a boolean", value)
     return value
 
 
-def integer(low: int, high: int) -> Reader:
+def integer(low: int, high: int) -> Described[int]:
     """A whole number of this range."""
 
+    @described({"type": "integer", "minimum": low, "maximum": high})
     def read(value: Any, path: str) -> int:
         whole = isinstance(value, int) or (isinstance(value, float) and value.is_integer())
         if isinstance(value, bool) or not whole:
@@ -119,9 +140,11 @@ def integer(low: int, high: int) -> Reader:
     return read
 
 
-def number(low: float, high: float, *, above_low: bool = False) -> Reader:
+def number(low: float, high: float, *, above_low: bool = False) -> Described[float]:
     """A number of this range; with `above_low`, `low` itself is outside."""
+    bound = "exclusiveMinimum" if above_low else "minimum"
 
+    @described({"type": "number", bound: low, "maximum": high})
     def read(value: Any, path: str) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float):
             raise wrong_type(path, "a number", value)
@@ -144,15 +167,22 @@ def _check_range(kind: str, value: float, path: str, limits: tuple[float, float]
         raise InvalidRequest(message, path, f"{kind}_above_max_value")
 
 
-def only(*neutral: Any) -> Reader:
+class Only(Described[Any], frozen=True):
+    """Reads a field of which some values ask for nothing, and all others are refused."""
+
+    accepted: tuple[Any, ...]
+    reason: str  # why; "" where the name says it
+
+
+def only(*neutral: Any, reason: str = "") -> Only:
     """Values that ask for nothing; all others are refused, since this version lacks them."""
 
     def read(value: Any, path: str) -> Any:
         if not any(_same(value, accepted) for accepted in neutral):
-            raise unsupported(path, value)
+            raise unsupported(path, value, reason)
         return value
 
-    return read
+    return Only(read, {"enum": list(neutral) or [None]}, neutral, reason)
 
 
 def _same(value: Any, accepted: Any) -> bool:
@@ -160,11 +190,24 @@ def _same(value: Any, accepted: Any) -> bool:
     return isinstance(value, bool) == isinstance(accepted, bool) and bool(value == accepted)
 
 
-def group(table: Table) -> Reader:
+class Group(Described[dict[str, Any]], frozen=True):
+    """Reads an object by a table of its own."""
+
+    table: Table
+
+
+def group(table: Table) -> Group:
     """An object whose fields are read by a table of their own."""
-    return lambda value, path: read_object(table, value, path)
+    return Group(lambda value, path: read_object(table, value, path), object_schema(table), table)
 
 
+MAX_LABELS = 16
+MAX_STOPS = 4
+
+
+@described(
+    {"type": "object", "additionalProperties": {"type": "string"}, "maxProperties": MAX_LABELS}
+)
 def labels(value: Any, path: str) -> dict[str, str]:
     """The metadata of a request: at most 16 pairs of strings."""
     pairs = as_object(value, path)
@@ -174,13 +217,10 @@ def labels(value: Any, path: str) -> dict[str, str]:
     return {name: text(label, join(path, name)) for name, label in pairs.items()}
 
 
-MAX_LABELS = 16
-MAX_STOPS = 4
-
-
-def strings(kind: str, most: int) -> Reader:
+def strings(kind: str, most: int) -> Described[list[str]]:
     """At most so many strings of this kind, none of them empty."""
 
+    @described(array_of({"type": "string", "minLength": 1}, most=most))
     def read(value: Any, path: str) -> list[str]:
         if not isinstance(value, list):
             raise wrong_type(path, "an array of strings", value)
@@ -196,10 +236,13 @@ def strings(kind: str, most: int) -> Reader:
     return read
 
 
+_stops = strings("stop string", MAX_STOPS)
+
+
+@described({"anyOf": [{"type": "string", "minLength": 1}, _stops.schema]})
 def stop_strings(value: Any, path: str) -> list[str]:
     """One stop string, or up to four."""
     stops = [value] if isinstance(value, str) else value
     if not isinstance(stops, list):
         raise wrong_type(path, "a string or an array of strings", value)
-    read: list[str] = strings("stop string", MAX_STOPS)(stops, path)
-    return read
+    return _stops(stops, path)
