@@ -56,7 +56,7 @@ async def test_a_refused_field_is_named(
     await supervisor.serve("fake:")
     reply = await client.post("/v1/responses", json={**ASK, "text": {"format": {"type": "x"}}})
     assert reply.status_code == 400
-    assert reply.json()["error"]["param"] == "text.format"
+    assert reply.json()["error"]["param"] == "text.format.type"
     assert reply.json()["error"]["code"] == "unsupported_parameter"
 
 

@@ -8,6 +8,7 @@ from serve_daemon.api.errors import InvalidRequest
 from serve_daemon.api.fields import Field, Table, boolean, group, integer, only, read_object
 from serve_daemon.api.logprobs import ChoiceLogprobs, check_top_logprobs
 from serve_daemon.api.messages import chat_messages
+from serve_daemon.api.output_format import FORMAT_FIELDS, take_output_format
 from serve_daemon.api.requests import (
     EMPTY_ARRAY,
     NOTHING,
@@ -30,7 +31,7 @@ CHAT_COMPLETIONS: Table = {
     "stream_options": Field(group(STREAM_OPTIONS), "stream_options"),
     "n": Field(only(1)),
     "logprobs": Field(boolean, "logprobs"),
-    "response_format": Field(only({"type": "text"})),
+    **FORMAT_FIELDS,
     "modalities": Field(only(["text"])),
     "function_call": Field(only("auto", "none")),
     "functions": EMPTY_ARRAY,
@@ -62,7 +63,8 @@ def read_chat_request(body: bytes) -> ChatRequest:
     if options and not attributes.get("stream"):
         message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
         raise InvalidRequest(message, "stream_options", "invalid_value")
-    return ChatRequest(**attributes, **options)
+    form = take_output_format(attributes)
+    return ChatRequest(**attributes, **options, output_format=form)
 
 
 # ---------------------------------------------------------------- replies

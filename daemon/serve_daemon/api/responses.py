@@ -5,6 +5,7 @@ from typing import ClassVar
 from serve_daemon.api.fields import Field, Table, group, integer, only, read_object, text
 from serve_daemon.api.logprobs import INCLUDED_LOGPROBS, check_top_logprobs, included
 from serve_daemon.api.messages import ChatMessage, input_messages
+from serve_daemon.api.output_format import text_format
 from serve_daemon.api.requests import (
     EMPTY_ARRAY,
     NOTHING,
@@ -15,7 +16,7 @@ from serve_daemon.api.requests import (
 from serve_daemon.api.sampling import MAX_TOKENS
 
 TEXT_FORMAT: Table = {
-    "format": Field(only({"type": "text"})),
+    "format": Field(text_format, "output_format"),
     "verbosity": Field(only("medium")),
 }
 REASONING: Table = {
@@ -32,7 +33,7 @@ RESPONSES: Table = {
     "instructions": Field(text, "instructions"),
     "max_output_tokens": Field(integer(1, MAX_TOKENS), "max_tokens"),
     "max_tool_calls": Field(integer(1, MAX_TOKENS), "max_tool_calls"),  # there are no calls
-    "text": Field(group(TEXT_FORMAT)),
+    "text": Field(group(TEXT_FORMAT), "text"),
     "reasoning": Field(group(REASONING)),
     "truncation": Field(only("disabled")),
     "stream_options": Field(group({"include_obfuscation": Field(only(False))})),
@@ -65,6 +66,7 @@ def read_responses_request(body: bytes) -> ResponsesRequest:
     attributes = read_object(RESPONSES, decode_body(body))
     check_top_logprobs(attributes, f"'include' to have '{INCLUDED_LOGPROBS}'")
     messages: list[ChatMessage] = attributes.pop("input")
+    form = attributes.pop("text", {})
     if instructions := attributes.get("instructions"):
         messages = [ChatMessage("system", instructions), *messages]
-    return ResponsesRequest(**attributes, messages=messages)
+    return ResponsesRequest(**attributes, **form, messages=messages)
