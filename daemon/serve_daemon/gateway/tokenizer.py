@@ -33,6 +33,8 @@ class TextModel(Struct, frozen=True):
     chat_template: str  # "" where the model has none
     variables: dict[str, str]  # special tokens that chat templates name
     defaults: Defaults
+    response_template: str = ""  # how answers are written, as JSON; "" where that isn't told
+    special_tokens: tuple[str, ...] = ()  # that decoding leaves out
 
 
 class TextModels:
@@ -94,7 +96,17 @@ def read_text_model(directory: Path) -> TextModel:
         chat_template=template.read_text(encoding="utf-8") if template.exists() else "",
         variables=special_tokens(configuration),
         defaults=read_defaults(_read_json(directory / "generation_config.json")),
+        response_template=_as_text(configuration.get("response_template")),
+        special_tokens=tuple(
+            token.content
+            for token in tokenizer.get_added_tokens_decoder().values()
+            if token.special
+        ),
     )
+
+
+def _as_text(value: Any) -> str:
+    return msgspec.json.encode(value).decode() if value else ""
 
 
 def _read_tokenizer(directory: Path, vocabulary: bytes) -> Tokenizer:
