@@ -1,12 +1,13 @@
 """From the words of the file to those of the processes: nothing is lost on the way."""
 
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
 from serve_daemon.config.keys import effect_of
-from serve_daemon.config.schema import Config, EngineProgram, Server
+from serve_daemon.config.schema import Config, EngineProgram, Responses, Server
 from serve_daemon.config.tables import Effect
 from serve_daemon.config.tuning import Model
 from serve_daemon.supervisor.instance import Limits
@@ -21,6 +22,7 @@ from serve_daemon.supervisor.settings import (
 
 OTHER: dict[type, Any] = {int: 7, str: "other", bool: True, float: 7.0}
 DEFAULTS = Model(source="s")
+STATE = Path("/state")
 
 
 def other(value: Any) -> Any:
@@ -68,7 +70,16 @@ def test_every_key_of_server_reaches_the_gateway(key: str) -> None:
     is_replaced = key in keys_with(Server, Effect.REPLACE)
     assert (set(gateway_specs(config, "")) != set(gateway_specs(Config(), ""))) is is_replaced
     if not is_replaced:
-        assert gateway_settings(config) != gateway_settings(Config())
+        assert gateway_settings(config, STATE) != gateway_settings(Config(), STATE)
+
+
+@pytest.mark.parametrize("key", Responses.model_fields)
+def test_every_key_of_responses_reaches_the_gateway(key: str) -> None:
+    """Live, with the directory that they are kept in."""
+    config = Config(responses=changed(Responses(), key))
+    assert gateway_settings(config, STATE) != gateway_settings(Config(), STATE)
+    assert gateway_settings(config, STATE).state_directory == "/state"
+    assert gateway_specs(config, "") == gateway_specs(Config(), "")
 
 
 def test_limits_and_restarts_are_the_models() -> None:

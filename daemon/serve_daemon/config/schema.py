@@ -51,6 +51,27 @@ class Server(Table):
     workers: Count = key(1, "Gateway processes, which accept on the same addresses.", Effect.UPDATE)
 
 
+class Responses(Table):
+    """[responses]: what is kept of /v1/responses, so that it can be asked for again."""
+
+    reader: ClassVar[Reader | None] = Reader.GATEWAY
+
+    store: bool = key(
+        True, "Whether a response is kept where its request does not say.", Effect.UPDATE
+    )
+    retention: Seconds = key(
+        2592000.0,
+        "Seconds that a response is kept, since it was made or last gone on from.",
+        Effect.UPDATE,
+    )
+    max_size: Size = key(
+        ByteSize(1024 * 1024 * 1024),
+        "What all kept responses may take of the disk, in bytes or like 1GiB; beyond it the oldest"
+        " go.",
+        Effect.UPDATE,
+    )
+
+
 class Log(Table):
     """[log]: what is written to stderr."""
 
@@ -107,6 +128,7 @@ class Config(Table):
     """The whole file."""
 
     server: Server = Server()
+    responses: Responses = Responses()
     log: Log = Log()
     control: Control = Control()
     engine: EngineProgram = EngineProgram()

@@ -67,7 +67,7 @@ class Manager:
         self._gateway_program = GatewayProgram(
             ledger.log,
             sockets,
-            settings=lambda: gateway_settings(self.config),
+            settings=lambda: gateway_settings(self.config, directories.state),
             routes=self.routing.table,
             hear=self._hear,
         )

@@ -2,6 +2,7 @@
 
 import sys
 from itertools import cycle, islice
+from pathlib import Path
 from typing import Literal
 
 from serve_daemon.config.schema import Config
@@ -85,8 +86,8 @@ def gateway_unit_settings(config: Config) -> UnitSettings:
     return UnitSettings(limits, GATEWAY_RESTARTS)
 
 
-def gateway_settings(config: Config) -> GatewaySettings:
-    server = config.server
+def gateway_settings(config: Config, state: Path) -> GatewaySettings:
+    server, responses = config.server, config.responses
     return GatewaySettings(
         workers=server.workers,
         max_body_size=int(server.max_body_size),
@@ -95,4 +96,8 @@ def gateway_settings(config: Config) -> GatewaySettings:
         drain_timeout=server.drain_timeout,
         max_connections=server.max_connections,
         keep_alive_timeout=server.keep_alive_timeout,
+        state_directory=str(state),
+        stores_by_default=responses.store,
+        retention=responses.retention,
+        max_store_size=int(responses.max_size),
     )

@@ -13,6 +13,10 @@ class GatewaySettings(Struct, frozen=True):
     max_connections: int = 4096  # at each listening socket of a gateway
     keep_alive_timeout: float = 75.0  # seconds in which a first, or a next request must begin
     workers: int = 1  # gateways on the same sockets, which share each model's limits
+    state_directory: str = ""  # where responses are kept; "": nowhere
+    stores_by_default: bool = True  # responses whose request does not say
+    retention: float = 2592000.0  # seconds that a response is kept
+    max_store_size: int = 1024 * 1024 * 1024  # bytes on disk of all that are kept
 
 
 class ConfigureGateway(Message, frozen=True):
