@@ -13,7 +13,15 @@ import msgspec
 from msgspec import Struct
 
 from serve_daemon.api.errors import InvalidRequest
-from serve_daemon.api.schemas import Described, Schema, array_of, described, nullable, schema_of
+from serve_daemon.api.schemas import (
+    Described,
+    Schema,
+    array_of,
+    described,
+    nullable,
+    schema_of,
+    with_note,
+)
 
 Reader = Callable[[Any, str], Any]
 
@@ -54,13 +62,15 @@ def object_schema(table: Table) -> Schema:
     """Of the objects that `read_object` accepts."""
     return {
         "type": "object",
-        "properties": {
-            name: schema_of(field.read) if field.required else nullable(schema_of(field.read))
-            for name, field in table.items()
-        },
+        "properties": {name: _schema_of_field(field) for name, field in table.items()},
         "required": [name for name, field in table.items() if field.required],
         "additionalProperties": False,
     }
+
+
+def _schema_of_field(field: Field) -> Schema:
+    schema = schema_of(field.read)
+    return with_note(schema if field.required else nullable(schema), field.note)
 
 
 def as_object(value: Any, path: str) -> dict[str, Any]:
@@ -167,22 +177,18 @@ def _check_range(kind: str, value: float, path: str, limits: tuple[float, float]
         raise InvalidRequest(message, path, f"{kind}_above_max_value")
 
 
-class Only(Described[Any], frozen=True):
-    """Reads a field of which some values ask for nothing, and all others are refused."""
+def only(*neutral: Any, reason: str = "") -> Described[Any]:
+    """Values that ask for nothing; all others are refused, since this version lacks them.
 
-    accepted: tuple[Any, ...]
-    reason: str  # why; "" where the name says it
-
-
-def only(*neutral: Any, reason: str = "") -> Only:
-    """Values that ask for nothing; all others are refused, since this version lacks them."""
+    `reason` is a clause that says why, where the name doesn't.
+    """
 
     def read(value: Any, path: str) -> Any:
         if not any(_same(value, accepted) for accepted in neutral):
             raise unsupported(path, value, reason)
         return value
 
-    return Only(read, {"enum": list(neutral) or [None]}, neutral, reason)
+    return Described(read, with_note({"enum": list(neutral) or [None]}, reason))
 
 
 def _same(value: Any, accepted: Any) -> bool:
@@ -190,15 +196,9 @@ def _same(value: Any, accepted: Any) -> bool:
     return isinstance(value, bool) == isinstance(accepted, bool) and bool(value == accepted)
 
 
-class Group(Described[dict[str, Any]], frozen=True):
-    """Reads an object by a table of its own."""
-
-    table: Table
-
-
-def group(table: Table) -> Group:
+def group(table: Table) -> Described[dict[str, Any]]:
     """An object whose fields are read by a table of their own."""
-    return Group(lambda value, path: read_object(table, value, path), object_schema(table), table)
+    return Described(lambda value, path: read_object(table, value, path), object_schema(table))
 
 
 MAX_LABELS = 16

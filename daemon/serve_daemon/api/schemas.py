@@ -38,12 +38,21 @@ def nullable(schema: Schema) -> Schema:
     """`schema`, or null."""
     if "enum" in schema:
         values = schema["enum"]
-        return {"enum": values if None in values else [*values, None]}
+        return {**schema, "enum": values if None in values else [*values, None]}
     if isinstance(schema.get("type"), str):
         return {**schema, "type": [schema["type"], "null"]}
     if not schema:
         return {}
     return {"anyOf": [schema, {"type": "null"}]}
+
+
+def with_note(schema: Schema, note: str) -> Schema:
+    """`schema` with a sentence more in its description."""
+    if not note:
+        return schema
+    said = schema.get("description")
+    sentence = f"{note[0].upper()}{note[1:]}."
+    return {**schema, "description": f"{said} {sentence}" if said else sentence}
 
 
 def array_of(items: Schema, *, least: int = 0, most: int | None = None) -> Schema:
