@@ -62,3 +62,21 @@ def test_the_cuts_make_no_difference(stops: list[str], pieces: list[str]) -> Non
     assert (text, is_stopped) == passed_on(stops, list("".join(pieces)))
     assert not any(stop in text for stop in stops)
     assert is_stopped == any(stop in "".join(pieces) for stop in stops)
+
+
+@pytest.mark.parametrize(
+    ("stops", "text", "stopped_by"),
+    [
+        (["x"], "abc", None),
+        (["END", "."], "the END.", "END"),
+        (["abcd", "bc"], "abcd", "bc"),
+        (["bc", "abc"], "abc", "abc"),
+    ],
+)
+def test_it_is_known_which_stop_string_it_was(
+    stops: list[str], text: str, stopped_by: str | None
+) -> None:
+    """None of a text that has none."""
+    strings = StopStrings(stops)
+    strings.feed(text)
+    assert strings.stopped_by == stopped_by

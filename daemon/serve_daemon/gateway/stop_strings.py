@@ -12,21 +12,23 @@ class StopStrings:
     def __init__(self, stops: Sequence[str]) -> None:
         self._stops = stops
         self._held = ""
-        self.is_stopped = False
+        self.stopped_by: str | None = None  # the stop string that ended the text
+
+    @property
+    def is_stopped(self) -> bool:
+        return self.stopped_by is not None
 
     def feed(self, text: str) -> str:
         """The part of the text so far that is safe to pass on."""
         if not self._stops:
             return text
         self._held += text
-        start = self._start_of_stop()
-        if start is not None:
-            self.is_stopped = True
-        else:
+        self.stopped_by = self._first_stop()
+        if self.stopped_by is None:
             start = len(self._held) - self._length_to_hold()
-        safe, self._held = self._held[:start], self._held[start:]
-        if self.is_stopped:
-            self._held = ""
+            safe, self._held = self._held[:start], self._held[start:]
+        else:
+            safe, self._held = self._held[: self._held.find(self.stopped_by)], ""
         return safe
 
     def flush(self) -> str:
@@ -34,14 +36,14 @@ class StopStrings:
         held, self._held = self._held, ""
         return held
 
-    def _start_of_stop(self) -> int | None:
-        """Where the stop string begins that ends first; of several, the longest."""
+    def _first_stop(self) -> str | None:
+        """The stop string that ends first; of several, the longest."""
         found = [
-            (start + len(stop), start)
+            (start + len(stop), start, stop)
             for stop in self._stops
             if (start := self._held.find(stop)) >= 0
         ]
-        return min(found)[1] if found else None
+        return min(found)[2] if found else None
 
     def _length_to_hold(self) -> int:
         """How much of the end might be the beginning of a stop string."""
