@@ -1,7 +1,8 @@
 """A request being answered: from its admission to the pieces of its answer, with their count."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 
 from serve_daemon.api.logprobs import TokenLogprob
 from serve_daemon.api.requests import GenerationRequest
@@ -22,6 +23,8 @@ from serve_daemon.wire.sampling import Sampling
 
 HOLD_SECONDS = 5.0  # a client that waits longer for its turn hears that there will be an answer
 
+Prepare = Callable[[Engine], Awaitable[Prepared]]
+
 
 @dataclass(frozen=True)
 class Models:
@@ -32,14 +35,22 @@ class Models:
 
 
 class Completion:
-    """One request and its answer."""
+    """One request and its answer, or one of several answers to it."""
 
-    def __init__(self, request: GenerationRequest, exchange: Exchange, models: Models) -> None:
+    def __init__(
+        self,
+        request: GenerationRequest,
+        exchange: Exchange,
+        models: Models,
+        prepare: Prepare | None = None,
+    ) -> None:
         route, turn = models.table.admit(request.model, exchange.client)
         exchange.model = route.model
         exchange.on_end(turn.end)
         self.finish_reason: Finish = Finish.STOP
+        self.prompt_tokens = 0
         self.cached_tokens = 0
+        self.completion_tokens = 0
         self.reasoning_tokens = 0
         self._logprobs: list[TokenLogprob] = []
         self._request = request
@@ -48,6 +59,7 @@ class Completion:
         self._model = route.model
         self._turn = turn
         self._prepared: Prepared | None = None
+        self._make = prepare or partial(models.prompts.prepare, request, exchange.request_id)
 
     @property
     def is_prepared(self) -> bool:
@@ -67,14 +79,6 @@ class Completion:
     def is_streamed(self) -> bool:
         return self._request.stream
 
-    @property
-    def prompt_tokens(self) -> int:
-        return self.exchange.prompt_tokens
-
-    @property
-    def completion_tokens(self) -> int:
-        return self.exchange.completion_tokens
-
     def take_logprobs(self) -> list[TokenLogprob]:
         """Those of the tokens that came since the last call; none unless asked for."""
         taken, self._logprobs = self._logprobs, []
@@ -90,7 +94,15 @@ class Completion:
         if engine is not None:
             self._prepared = await self._prepare(engine)
             await wait_for_turn(self._turn, HOLD_SECONDS)
+        self.promise()
+
+    def promise(self) -> None:
+        """The client is told that there will be an answer: it is not pushed out any more."""
         self._turn.promise()
+
+    def end(self) -> None:
+        """Make way for others; again is no error."""
+        self._turn.end()
 
     async def pieces(self) -> AsyncIterator[list[Piece]]:
         """The answer, as it comes; an empty list every second in which nothing came.
@@ -113,9 +125,8 @@ class Completion:
                     return
 
     async def _prepare(self, engine: Engine) -> Prepared:
-        request_id = self.exchange.request_id
-        prepared = await self._models.prompts.prepare(self._request, request_id, engine)
-        self.exchange.prompt_tokens = len(prepared.order.tokens)
+        prepared = await self._make(engine)
+        self.prompt_tokens = self.exchange.prompt_tokens = len(prepared.order.tokens)
         return prepared
 
     def _begin_anew(self) -> None:
@@ -135,6 +146,9 @@ class Completion:
         return generation
 
     async def _answer(self, prepared: Prepared) -> AsyncIterator[list[Piece]]:
+        if not prepared.order.max_new_tokens:
+            self.finish_reason = Finish.LENGTH
+            return
         parser = prepared.parser()
         async for text in self._texts(prepared, parser):
             yield parser.feed(text)
@@ -180,9 +194,11 @@ class Completion:
         self._logprobs += [text_model.token_bytes.render(*entry) for entry in entries]
 
     def _count(self, tokens: list[int], generation: Generation) -> None:
+        if not self.completion_tokens:
+            self.cached_tokens = generation.cached_tokens
         if not self.exchange.completion_tokens:
             self.exchange.note_first_token()
-            self.cached_tokens = generation.cached_tokens
+        self.completion_tokens += len(tokens)
         self.exchange.completion_tokens += len(tokens)
 
 

@@ -1,5 +1,6 @@
 """Server-sent events that are encoded once, and those whose greater part is."""
 
+import secrets
 from typing import Any
 
 import msgspec
@@ -40,3 +41,24 @@ def split_at_place(frame: Frame) -> tuple[bytes, bytes]:
     """What comes before and after the JSON string `PLACE`."""
     before, _, after = frame.serialize().partition(encode(PLACE))
     return before, after
+
+
+class Template:
+    """A frame but for the texts that stand in it in place of the JSON strings `PLACE`."""
+
+    def __init__(self, frame: Frame) -> None:
+        self._parts = frame.serialize().split(encode(PLACE))
+
+    def fill(self, text: str) -> Frame:
+        return Frame(encode(text).join(self._parts))
+
+
+BLOCK_BYTES = 64  # what is of equally many blocks can't be told apart by who sees lengths alone
+END = b"}\n\n"
+
+
+def obfuscated(frame: Frame) -> Frame:
+    """The event with so much noise that its length is one of few."""
+    event = frame.serialize().removesuffix(END) + b',"obfuscation":"'
+    missing = -(len(event) + len(b'"' + END)) % BLOCK_BYTES
+    return Frame(event + secrets.token_hex(BLOCK_BYTES)[:missing].encode() + b'"' + END)

@@ -2,27 +2,49 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import falcon
 import falcon.asgi
 from falcon.asgi import SSEvent
 
 from serve_daemon.api.errors import ErrorBody
-from serve_daemon.gateway.completion import Completion
 from serve_daemon.gateway.errors import as_api_error
 from serve_daemon.gateway.exchange import Exchange
 from serve_daemon.gateway.frames import DONE, WAITING
 from serve_daemon.gateway.pieces import Piece
 
+Part = TypeVar("Part")  # a piece, or a piece of one of several answers
+Told_contra = TypeVar("Told_contra", contravariant=True)
+Said_co = TypeVar("Said_co", covariant=True)
 
-class Answer(Protocol):
-    """An endpoint's words for a completion."""
+
+class Source(Protocol[Said_co]):
+    """Where an answer comes from: a `Completion`, or several."""
+
+    exchange: Exchange
+
+    @property
+    def is_streamed(self) -> bool: ...
+
+    @property
+    def is_prepared(self) -> bool:
+        """Whether it is known what the model is asked."""
+
+    async def begin(self) -> None:
+        """Return when the client may be told that there will be an answer. Raises `ApiError`."""
+
+    def pieces(self) -> AsyncIterator[Sequence[Said_co]]:
+        """The answer; nothing every second in which nothing came. Raises `ApiError`."""
+
+
+class AnswerOf(Protocol[Told_contra]):
+    """An endpoint's words for what comes of such parts."""
 
     def begin(self) -> Iterable[SSEvent]:
         """The events before the first piece."""
 
-    def tell(self, pieces: Sequence[Piece]) -> Iterable[SSEvent]:
+    def tell(self, pieces: Sequence[Told_contra]) -> Iterable[SSEvent]:
         """The events for these pieces, of which there is one at least."""
 
     def end(self) -> Iterable[SSEvent]:
@@ -31,27 +53,32 @@ class Answer(Protocol):
     def fail(self, error: ErrorBody) -> Iterable[SSEvent]:
         """The events that end a stream which can't go on."""
 
-    def whole(self, pieces: Sequence[Piece]) -> bytes:
+    def whole(self, pieces: Sequence[Told_contra]) -> bytes:
         """The reply without streaming."""
 
 
-async def send(response: falcon.asgi.Response, completion: Completion, answer: Answer) -> None:
-    """Let `response` carry the completion, as the request asks for it. Raises `ApiError`."""
-    if completion.is_streamed:
-        await completion.begin()
-        response.sse = stream(completion, answer, completion.exchange)
+Answer = AnswerOf[Piece]
+
+
+async def send(
+    response: falcon.asgi.Response, source: Source[Part], answer: AnswerOf[Part]
+) -> None:
+    """Let `response` carry the answer, as the request asks for it. Raises `ApiError`."""
+    if source.is_streamed:
+        await source.begin()
+        response.sse = stream(source, answer, source.exchange)
     else:
-        response.data = await whole(completion, answer)
+        response.data = await whole(source, answer)
 
 
 async def stream(
-    completion: Completion, answer: Answer, exchange: Exchange
+    source: Source[Part], answer: AnswerOf[Part], exchange: Exchange
 ) -> AsyncIterator[SSEvent]:
     """The events of a reply; an error after its begin is one of them, since the status is out."""
     try:
         has_begun = False
-        async for pieces in completion.pieces():
-            if completion.is_prepared and not has_begun:
+        async for pieces in source.pieces():
+            if source.is_prepared and not has_begun:
                 has_begun = True
                 for event in answer.begin():
                     yield event
@@ -79,9 +106,9 @@ def _last_words(exchange: Exchange, error: BaseException) -> ErrorBody:
     return problem.body
 
 
-async def whole(completion: Completion, answer: Answer) -> bytes:
+async def whole(source: Source[Part], answer: AnswerOf[Part]) -> bytes:
     """The reply in one piece."""
-    return answer.whole([piece async for pieces in completion.pieces() for piece in pieces])
+    return answer.whole([piece async for pieces in source.pieces() for piece in pieces])
 
 
 def require_json(request: falcon.asgi.Request) -> None:

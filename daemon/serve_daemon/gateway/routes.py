@@ -74,6 +74,14 @@ class RoutingTable:
         total = self._capacity.get(route.model, 0) + route.max_queue
         return -(-total // self.num_workers)
 
+    def width(self, model: str) -> int:
+        """How many sequences of one request may be open here: as many as engines compute at once.
+
+        Raises `ApiError` 404.
+        """
+        capacity = self._capacity.get(self.find(model).model, 0)
+        return max(1, -(-capacity // self.num_workers))
+
     def dispatch(self, model: str) -> Dispatch:
         """Who decides about the requests for a model, by its own name."""
         if model not in self._dispatches:
