@@ -1,6 +1,5 @@
 """The messages of a conversation, as Chat Completions and Responses write them."""
 
-from collections.abc import Callable
 from typing import Any
 
 from msgspec import Struct
@@ -10,14 +9,19 @@ from serve_daemon.api.fields import (
     Field,
     Table,
     as_object,
+    group,
     join,
     missing,
+    object_schema,
     only,
     read_object,
     text,
     unsupported,
     wrong_type,
 )
+from serve_daemon.api.schemas import Described, described
+from serve_daemon.api.tools import tool_name
+from serve_daemon.api.variants import items, variant
 
 ROLES = ("system", "developer", "user", "assistant")
 
@@ -44,6 +48,7 @@ class ChatMessage(Struct, frozen=True, omit_defaults=True):
 # ---------------------------------------------------------------- parts of a content
 
 
+@described({"type": "array"})
 def a_list(value: Any, path: str) -> list[Any]:
     if not isinstance(value, list):
         raise wrong_type(path, "an array", value)
@@ -54,50 +59,48 @@ NOTHING = Field(only())  # known, and not supported with any value but null
 
 TEXT_PARTS: dict[str, Table] = {
     "text": {
-        "type": Field(text),
+        "type": Field(only("text"), required=True),
         "text": Field(text, "text", required=True),
         "prompt_cache_breakpoint": NOTHING,
     },
-    "refusal": {"type": Field(text), "refusal": Field(text, "text", required=True)},
+    "refusal": {
+        "type": Field(only("refusal"), required=True),
+        "refusal": Field(text, "text", required=True),
+    },
 }
 INPUT_PARTS: dict[str, Table] = {
-    "input_text": TEXT_PARTS["text"],
+    "input_text": {**TEXT_PARTS["text"], "type": Field(only("input_text"), required=True)},
     "output_text": {
-        "type": Field(text),
+        "type": Field(only("output_text"), required=True),
         "text": Field(text, "text", required=True),
         "annotations": Field(only([])),
         "logprobs": Field(a_list),  # of the past, which says nothing to a model
     },
     "refusal": TEXT_PARTS["refusal"],
 }
+TEXT_ALONE = "the models read and write text alone"
+# Why a part is refused that is no text, by its type.
+REFUSED_PARTS = {
+    f"{direction}{kind}": TEXT_ALONE
+    for kind in ("image", "image_url", "audio", "audio_url", "video", "video_url", "file")
+    for direction in ("", "input_")
+}
 
 
-def content(parts: dict[str, Table]) -> Callable[[Any, str], str]:
+def content(parts: dict[str, Table]) -> Described[str]:
     """A content: a string, or a list of parts of these types, whose texts are joined."""
+    listed = items(variant(parts, refused=REFUSED_PARTS), "a string or an array of parts")
 
+    @described({"anyOf": [{"type": "string"}, listed.schema]})
     def read(value: Any, path: str) -> str:
         if isinstance(value, str):
             return value
-        if not isinstance(value, list):
-            raise wrong_type(path, "a string or an array of parts", value)
-        return "".join(_read_part(parts, part, f"{path}[{i}]") for i, part in enumerate(value))
+        return "".join(part["text"] for _, part in listed(value, path))
 
     return read
 
 
-def _read_part(parts: dict[str, Table], value: Any, path: str) -> str:
-    kind = text(required(as_object(value, path), "type", path), join(path, "type"))
-    if kind not in parts:
-        raise unsupported(join(path, "type"), kind)
-    return str(read_object(parts[kind], value, path)["text"])
-
-
-def required(value: dict[str, Any], name: str, path: str) -> Any:
-    if value.get(name) is None:
-        raise missing(join(path, name))
-    return value[name]
-
-
+@described({"enum": [*ROLES]})
 def role(value: Any, path: str) -> str:
     if value not in ROLES:
         text(value, path)
@@ -107,30 +110,88 @@ def role(value: Any, path: str) -> str:
 
 # ---------------------------------------------------------------- Chat Completions
 
-CHAT_MESSAGE: Table = {
-    "role": Field(role, "role", required=True),
-    "content": Field(content(TEXT_PARTS), "content", required=True),
-    "name": Field(text, "name"),
-    # What a reply carries, so that it can be sent back as it came.
-    "refusal": NOTHING,
-    "annotations": Field(only([])),
-    "audio": NOTHING,
-    "function_call": NOTHING,
-    "tool_calls": Field(only([])),
+_CALLED: Table = {
+    "name": Field(tool_name, "name", required=True),
+    "arguments": Field(text, "arguments", required=True),
+}
+_CALL: Table = {
+    "id": Field(text, "call_id", required=True),
+    "type": Field(only("function", reason="of tools it knows functions")),
+    "function": Field(group(_CALLED), "function", required=True),
 }
 
 
+@described(object_schema(_CALL))
+def tool_call(value: Any, path: str) -> ToolCall:
+    """One of an assistant's `tool_calls`."""
+    read = read_object(_CALL, value, path)
+    return ToolCall(read["call_id"], **read["function"])
+
+
+# Of other roles, where clients write them with every message.
+_ABSENT = (
+    "refusal reasoning_content reasoning tool_calls function_call annotations audio tool_call_id"
+)
+_SAID: Table = {
+    "role": Field(text, "role", required=True),
+    "content": Field(content(TEXT_PARTS), "content", required=True),
+    "name": Field(text, "name"),
+    **{name: Field(only([])) for name in _ABSENT.split()},
+}
+# By role. What a reply carries stands there too, so that it can be sent back as it came.
+CHAT_MESSAGES: dict[str, Table] = {
+    "system": _SAID,
+    "developer": _SAID,
+    "user": _SAID,
+    "assistant": {
+        **_SAID,
+        "content": Field(content(TEXT_PARTS), "content"),
+        "refusal": Field(text, "refusal"),
+        "reasoning_content": Field(text, "reasoning"),
+        "reasoning": Field(text, "reasoning"),
+        "tool_calls": Field(items(tool_call, "an array of calls"), "tool_calls"),
+        "function_call": Field(group(_CALLED), "function_call", note="deprecated: tool_calls"),
+        "annotations": Field(only([])),
+        "audio": Field(only(reason=TEXT_ALONE)),
+    },
+    "tool": {**_SAID, "tool_call_id": Field(text, "tool_call_id", required=True)},
+    "function": {**_SAID, "name": Field(text, "name", required=True)},
+}
+_MESSAGES = items(variant(CHAT_MESSAGES, tag="role"), "an array of messages", least=1)
+
+
+@described(_MESSAGES.schema)
 def chat_messages(value: Any, path: str) -> list[ChatMessage]:
     """The `messages` of Chat Completions."""
-    if not isinstance(value, list):
-        raise wrong_type(path, "an array of messages", value)
-    if not value:
-        message = f"Invalid '{path}': empty array. Expected at least one message."
-        raise InvalidRequest(message, path, "empty_array")
     return [
-        ChatMessage(**read_object(CHAT_MESSAGE, message, f"{path}[{index}]"))
-        for index, message in enumerate(value)
+        _chat_message(kind, attributes, f"{path}[{index}]")
+        for index, (kind, attributes) in enumerate(_MESSAGES(value, path))
     ]
+
+
+def _chat_message(kind: str, attributes: dict[str, Any], path: str) -> ChatMessage:
+    if kind == "assistant":
+        return _assistant(attributes, path)
+    if kind == "function":
+        called = _function_id(attributes["name"])
+        return ChatMessage(**attributes | {"role": "tool", "tool_call_id": called})
+    return ChatMessage(**attributes)
+
+
+def _assistant(attributes: dict[str, Any], path: str) -> ChatMessage:
+    if not attributes.keys() & {"content", "refusal", "reasoning", "tool_calls", "function_call"}:
+        raise missing(join(path, "content"))
+    refusal = attributes.pop("refusal", "")
+    said = attributes.pop("content", "") + refusal
+    if called := attributes.pop("function_call", None):
+        call = ToolCall(_function_id(called["name"]), **called)
+        attributes["tool_calls"] = [*attributes.get("tool_calls", []), call]
+    return ChatMessage(**attributes, content=said)
+
+
+def _function_id(name: str) -> str:
+    """The deprecated form has no ids: a result belongs to the last call of that name."""
+    return f"call_{name}"
 
 
 # ---------------------------------------------------------------- Responses
