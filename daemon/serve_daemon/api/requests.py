@@ -30,6 +30,7 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     model: str
     messages: list[ChatMessage] = []
     prompt: str | list[int] | None = None  # in place of messages: no template is applied
+    add_special_tokens: bool = True  # to a prompt that is text, as the tokenizer's makers have it
     max_tokens: int | None = None
     temperature: float | None = None
     top_p: float | None = None
@@ -57,7 +58,8 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     output_format: OutputFormat = TEXT
     reasoning_effort: str | None = None
     template_variables: dict[str, Any] = {}  # chat_template_kwargs
-    continue_final_message: bool = False
+    add_generation_prompt: bool = True  # the marks that begin an answer
+    continue_final_message: bool = False  # the answer is the rest of the last message
     user: str | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None

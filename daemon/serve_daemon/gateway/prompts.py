@@ -50,6 +50,7 @@ class Prompts:
         """
         ready = engine.address.ready
         check_tokens(request, ready.vocabulary)
+        check_prompt(request, ready.vocabulary)
         text_model = await self.texts.get(ready.artefacts)
         await self.templates.load()
         prompt = await self._tokenize(request, text_model)
@@ -72,12 +73,30 @@ class Prompts:
         return other.fingerprint == text_model.fingerprint
 
     async def _tokenize(self, request: GenerationRequest, text_model: TextModel) -> list[int]:
+        if isinstance(request.prompt, list):
+            return request.prompt
+        if request.prompt is not None:
+            return await self._tokenize_text(request.prompt, request, text_model)
         texts = sum(len(message.content) for message in request.messages)
         length = texts + MESSAGE_CHARACTERS * len(request.messages)
         if length < LONG_CHARACTERS:
             return self._encode(request, text_model)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(None, self._encode, request, text_model)
+
+    async def _tokenize_text(
+        self, prompt: str, request: GenerationRequest, text_model: TextModel
+    ) -> list[int]:
+        def encode() -> list[int]:
+            special = request.add_special_tokens
+            return text_model.tokenizer.encode(prompt, add_special_tokens=special).ids
+
+        loop = asyncio.get_running_loop()
+        is_long = len(prompt) >= LONG_CHARACTERS
+        tokens = await loop.run_in_executor(None, encode) if is_long else encode()
+        if not tokens:
+            raise invalid("Invalid 'prompt': it has no tokens.", "prompt", "empty_string")
+        return tokens
 
     def _encode(self, request: GenerationRequest, text_model: TextModel) -> list[int]:
         if not text_model.chat_template:
@@ -125,6 +144,13 @@ def check_tokens(request: GenerationRequest, vocabulary: int) -> None:
             raise invalid(message, name, "invalid_value")
 
 
+def check_prompt(request: GenerationRequest, vocabulary: int) -> None:
+    """Raise `ApiError` 400 for a prompt of token ids that the model does not have."""
+    if isinstance(request.prompt, list) and (token := max(request.prompt)) >= vocabulary:
+        message = f"Invalid 'prompt': the model's {vocabulary} tokens have no {token}."
+        raise invalid(message, "prompt", "invalid_value")
+
+
 def stop_tokens(request: GenerationRequest, ready: EngineReady) -> list[int]:
     """What ends the answer: what the model says it with, and what the client names."""
     ends = [] if request.ignore_eos else ready.eos_tokens
@@ -150,7 +176,7 @@ def max_new_tokens(request: GenerationRequest, prompt_tokens: int, max_context: 
     if left <= 0:
         message = (
             f"This model's maximum context length is {max_context} tokens. However, your"
-            f" messages resulted in {prompt_tokens} tokens. Please reduce their length."
+            f" {request.messages_field} resulted in {prompt_tokens} tokens. Please reduce the length."
         )
         raise invalid(message, request.messages_field, "context_length_exceeded")
     return left if request.max_tokens is None else min(request.max_tokens, left)
