@@ -1,11 +1,9 @@
-"""The one place where something wrong becomes an OpenAI-shaped error."""
+"""The one place where something wrong becomes an error of the API, with its status."""
 
 import falcon
-import falcon.asgi
-import msgspec
 import structlog
 
-from serve_daemon.api.errors import ErrorBody, ErrorReply, InvalidRequest
+from serve_daemon.api.errors import ErrorBody, InvalidRequest
 
 log = structlog.get_logger()
 
@@ -25,10 +23,6 @@ class ApiError(Exception):
         self.status = status
         self.body = body
         self.retry_after_seconds = retry_after_seconds
-
-    @property
-    def reply(self) -> bytes:
-        return msgspec.json.encode(ErrorReply(self.body))
 
     @property
     def headers(self) -> dict[str, str]:
@@ -121,22 +115,3 @@ def as_api_error(error: Exception, request_id: str) -> ApiError:
             return ApiError(error.status_code, ErrorBody(message, INVALID, None, code))
     log.error("request failed unexpectedly", exc_info=error)
     return unexpected(request_id)
-
-
-async def answer_error(
-    request: falcon.asgi.Request,
-    response: falcon.asgi.Response,
-    error: Exception,
-    _params: object,
-) -> None:
-    """Falcon's handler for every exception."""
-    exchange = request.scope["serve.exchange"]
-    problem = as_api_error(error, exchange.request_id)
-    exchange.error = problem.body.code
-    if isinstance(error, falcon.HTTPError) and error.headers:
-        response.set_headers(error.headers)  # such as Allow
-    response.set_headers(problem.headers)
-    response.status = problem.status
-    response.content_type = falcon.MEDIA_JSON
-    response.data = problem.reply
-    response.sse = None

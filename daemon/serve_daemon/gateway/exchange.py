@@ -14,6 +14,7 @@ log = structlog.get_logger()
 
 GOOD_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 PROBE_PATHS = ("/health", "/ready")  # probes come every few seconds
+ANTHROPIC_PATH = "/v1/messages"
 IPV6_SITE_BYTES = 8  # one host may use any address of these
 LEFT = ("disconnected", "stalled")
 GONE = 499  # as nginx logs it: the client left before the reply was whole
@@ -23,9 +24,14 @@ class Exchange:
     """Collects what the access record says, and calls back when the exchange is over."""
 
     def __init__(self, scope: dict[str, object], headers: Iterable[tuple[bytes, bytes]]) -> None:
+        headers = list(headers)
         self.request_id = _request_id(headers)
         self.method = str(scope["method"])
         self.path = str(scope["path"])
+        # Whether the client expects errors in the shape of Anthropic's API.
+        self.is_anthropic = self.path.startswith(ANTHROPIC_PATH) or any(
+            name == b"anthropic-version" for name, _ in headers
+        )
         self.client = client_of(scope.get("client"))
         self.body = b""
         self.status = 0

@@ -8,6 +8,7 @@ import structlog
 
 from serve_daemon.gateway.conditions import Conditions
 from serve_daemon.gateway.deadline import Deadline
+from serve_daemon.gateway.error_shapes import error_body
 from serve_daemon.gateway.errors import ApiError, incomplete
 from serve_daemon.gateway.exchange import Exchange
 from serve_daemon.gateway.limits import Disconnected, Intake, Receive, read_body
@@ -156,6 +157,8 @@ class Reply:
     def _mark(self, event: dict[str, Any]) -> None:
         self.exchange.status = event["status"]
         headers = [*event["headers"], (b"x-request-id", self.exchange.request_id.encode())]
+        if self.exchange.is_anthropic:
+            headers.append((b"request-id", self.exchange.request_id.encode()))
         if self._conditions.leaving:
             headers.append((b"connection", b"close"))
         event["headers"] = headers
@@ -180,7 +183,7 @@ class Reply:
         headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
         headers += [(name.encode(), value.encode()) for name, value in error.headers.items()]
         await self.send({"type": "http.response.start", "status": error.status, "headers": headers})
-        await self.send({"type": "http.response.body", "body": error.reply})
+        await self.send({"type": "http.response.body", "body": error_body(error, self.exchange)})
 
 
 def _do_nothing() -> None:

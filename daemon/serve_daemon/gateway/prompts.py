@@ -67,6 +67,12 @@ class Prompts:
         )
         return Prepared(order, text_model, fingerprint(ready, text_model))
 
+    async def tokens(self, request: GenerationRequest, engine: Engine) -> list[int]:
+        """The prompt that the request makes, however long it is. Raises as `prepare` does."""
+        text_model = await self.texts.get(engine.address.ready.artefacts)
+        await self.templates.load()
+        return await self._tokenize(request, text_model)
+
     async def has_vocabulary(self, engine: Engine, text_model: TextModel) -> bool:
         """Whether tokens mean the same to the model that `engine` runs."""
         other = await self.texts.get(engine.address.ready.artefacts)
@@ -176,7 +182,7 @@ def max_new_tokens(request: GenerationRequest, prompt_tokens: int, max_context: 
     if left <= 0:
         message = (
             f"This model's maximum context length is {max_context} tokens. However, your"
-            f" {request.messages_field} resulted in {prompt_tokens} tokens. Please reduce the length."
+            f" {request.messages_field} resulted in {prompt_tokens} tokens. Please reduce them."
         )
         raise invalid(message, request.messages_field, "context_length_exceeded")
     return left if request.max_tokens is None else min(request.max_tokens, left)
