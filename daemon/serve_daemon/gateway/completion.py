@@ -4,8 +4,11 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from dataclasses import dataclass
 from functools import partial
 
+import msgspec
+
 from serve_daemon.api.logprobs import TokenLogprob
 from serve_daemon.api.requests import GenerationRequest
+from serve_daemon.gateway.batches import Batch, Begun, Resumption
 from serve_daemon.gateway.detokenize import Detokenizer
 from serve_daemon.gateway.engines import Engine
 from serve_daemon.gateway.errors import failed
@@ -59,6 +62,8 @@ class Completion:
         self._model = route.model
         self._turn = turn
         self._prepared: Prepared | None = None
+        self._generation: Generation | None = None
+        self._begun: Begun | None = None
         self._make = prepare or partial(models.prompts.prepare, request, exchange.request_id)
 
     @property
@@ -83,6 +88,24 @@ class Completion:
         """Those of the tokens that came since the last call; none unless asked for."""
         taken, self._logprobs = self._logprobs, []
         return taken
+
+    def take_batches(self) -> list[Batch]:
+        """The tokens that came since the last call, for whoever may have to go on from there."""
+        if self._generation is None:
+            return []
+        taken, self._generation.taken = self._generation.taken, []
+        return taken
+
+    @property
+    def resumption(self) -> Resumption | None:
+        """What another gateway would need to go on; None until that is known."""
+        if self._prepared is None:
+            return None
+        return Resumption(self._prepared.order, self._prepared.text_model.fingerprint)
+
+    def go_on_from(self, begun: Begun) -> None:
+        """Answer as an earlier gateway has begun to, telling its part again."""
+        self._begun = begun
 
     async def begin(self) -> None:
         """Prepare at once if an engine is ready, so that a bad request gets its status.
@@ -126,7 +149,17 @@ class Completion:
 
     async def _prepare(self, engine: Engine) -> Prepared:
         prepared = await self._make(engine)
+        if self._begun is not None:
+            prepared = self._as_begun(prepared, self._begun)
         self.prompt_tokens = self.exchange.prompt_tokens = len(prepared.order.tokens)
+        return prepared
+
+    def _as_begun(self, prepared: Prepared, begun: Begun) -> Prepared:
+        """With the prompt, the seed and the limits of the earlier gateway, if they still apply."""
+        if prepared.text_model.fingerprint == begun.resumption.vocabulary:
+            return msgspec.structs.replace(prepared, order=begun.resumption.order)
+        if begun.batches:
+            raise failed("The model was replaced by another one while it answered.")
         return prepared
 
     def _begin_anew(self) -> None:
@@ -143,6 +176,9 @@ class Completion:
 
         generation = Generation(prepared.order, self._model, self._turn, self._models.table, fits)
         self.exchange.on_end(generation.close)
+        if self._begun is not None:
+            generation.go_on_from(self._begun.batches)
+        self._generation = generation
         return generation
 
     async def _answer(self, prepared: Prepared) -> AsyncIterator[list[Piece]]:

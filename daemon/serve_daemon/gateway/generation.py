@@ -6,12 +6,14 @@ next one, which goes on as the lost one would have.
 
 import asyncio
 import random
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 
 import msgspec
 import structlog
 
-from serve_daemon.gateway.engines import Engine, EngineLost, Sequence
+from serve_daemon.gateway.batches import Batch
+from serve_daemon.gateway import engines
+from serve_daemon.gateway.engines import Engine, EngineLost
 from serve_daemon.gateway.errors import engine_failed, failed
 from serve_daemon.gateway.routes import RoutingTable
 from serve_daemon.gateway.suspects import Standing
@@ -41,6 +43,8 @@ class Generation:
         self.logprobs: list[tuple[int, Logprobs]] = []  # by token, if the order asks for them
         self.cached_tokens = 0
         self.finish: Finish | None = None
+        self.taken: list[Batch] = []  # since somebody has last emptied it
+        self._begun: Sequence[Batch] = ()
         self._order = order
         self._model = model
         self._turn = turn
@@ -53,11 +57,15 @@ class Generation:
         self._failures = 0
         self._refused_by: set[str] = set()
         self._is_refused = False  # since the last attempt
-        self._sequence: Sequence | None = None
+        self._sequence: engines.Sequence | None = None
 
     @property
     def ends_with_stop_token(self) -> bool:
         return self.finish is Finish.STOP and self.output[-1] in self._order.stop_tokens
+
+    def go_on_from(self, begun: Sequence[Batch]) -> None:
+        """Begin with what an earlier gateway has had of the same order."""
+        self._begun = begun
 
     def close(self) -> None:
         """Free the sequence in the engine that works on it, if one does, and make way."""
@@ -76,6 +84,10 @@ class Generation:
         has another tokenizer.
         """
         try:
+            for batch in self._begun:
+                self._take(batch)
+                yield batch.tokens
+            self._end_if_complete()
             while self.finish is None:
                 async for engine in wait_for(self._table, self._model, self._turn, self._choose):
                     if engine is None:
@@ -173,23 +185,33 @@ class Generation:
     def _absorb(self, outputs: list[Output], engine: Engine) -> list[int] | None:
         """The tokens of `outputs`, or None if the engine has refused the sequence."""
         new: list[int] = []
+        logprobs: list[Logprobs] = []
+        finish: Finish | None = None
+        cached_tokens = 0
         for output in outputs:
             if output.finish is Finish.REFUSED:
                 self._refuse(engine, output.error)
                 return None
             if output.finish is Finish.ERROR:
                 raise failed(f"The engine failed on this request: {output.error}.")
-            if not self.output and not new:  # what a later engine finds is our own output, too
-                self.cached_tokens = output.cached_tokens
+            cached_tokens = cached_tokens or output.cached_tokens
             new += output.tokens
-            if output.logprobs:
-                self.logprobs += zip(output.tokens, output.logprobs, strict=False)
-            self.finish = output.finish
+            logprobs += output.logprobs
+            finish = output.finish
+        self._take(Batch(new, finish, cached_tokens, logprobs))
         if new:
-            self.output += new
             self._failures = 0
             self._dispatch.progress(self)
         return new
+
+    def _take(self, batch: Batch) -> None:
+        if not self.output:  # what a later engine finds is our own output, too
+            self.cached_tokens = batch.cached_tokens
+        self.output += batch.tokens
+        self.logprobs += zip(batch.tokens, batch.logprobs, strict=False)
+        self.finish = batch.finish
+        if batch.tokens or batch.finish:
+            self.taken.append(batch)
 
     # ------------------------------------------------------------ what goes wrong
 
