@@ -63,6 +63,7 @@ class Completion:
         self._turn = turn
         self._prepared: Prepared | None = None
         self._generation: Generation | None = None
+        self._is_recorded = False
         self._begun: Begun | None = None
         self._make = prepare or partial(models.prompts.prepare, request, exchange.request_id)
 
@@ -89,12 +90,16 @@ class Completion:
         taken, self._logprobs = self._logprobs, []
         return taken
 
+    def record(self) -> None:
+        """Keep the tokens as they come, for whoever may have to go on from there."""
+        self._is_recorded = True
+
     def take_batches(self) -> list[Batch]:
-        """The tokens that came since the last call, for whoever may have to go on from there."""
+        """Those that came since the last call."""
         if self._generation is None:
             return []
         taken, self._generation.taken = self._generation.taken, []
-        return taken
+        return taken or []
 
     @property
     def resumption(self) -> Resumption | None:
@@ -178,6 +183,7 @@ class Completion:
         self.exchange.on_end(generation.close)
         if self._begun is not None:
             generation.go_on_from(self._begun.batches)
+        generation.taken = [] if self._is_recorded else None
         self._generation = generation
         return generation
 

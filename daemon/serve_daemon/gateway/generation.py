@@ -43,7 +43,7 @@ class Generation:
         self.logprobs: list[tuple[int, Logprobs]] = []  # by token, if the order asks for them
         self.cached_tokens = 0
         self.finish: Finish | None = None
-        self.taken: list[Batch] = []  # since somebody has last emptied it
+        self.taken: list[Batch] | None = None  # since it was last emptied, where that is wanted
         self._begun: Sequence[Batch] = ()
         self._order = order
         self._model = model
@@ -210,7 +210,7 @@ class Generation:
         self.output += batch.tokens
         self.logprobs += zip(batch.tokens, batch.logprobs, strict=False)
         self.finish = batch.finish
-        if batch.tokens or batch.finish:
+        if self.taken is not None and (batch.tokens or batch.finish):
             self.taken.append(batch)
 
     # ------------------------------------------------------------ what goes wrong
