@@ -5,7 +5,6 @@ from typing import Any
 from serve_daemon.api.errors import InvalidRequest
 from serve_daemon.api.fields import (
     Field,
-    Reader,
     Table,
     as_object,
     boolean,
@@ -16,6 +15,7 @@ from serve_daemon.api.fields import (
     strings,
     wrong_type,
 )
+from serve_daemon.api.schemas import Described, array_of, described
 
 MAX_TOKENS = 2**31 - 1
 MAX_TOKEN = 2**31 - 1
@@ -32,6 +32,14 @@ _token = integer(0, MAX_TOKEN)
 _bias = number(-100, 100)
 
 
+@described(
+    {
+        "type": "object",
+        "propertyNames": {"pattern": "^[0-9]+$"},
+        "additionalProperties": _bias.schema,
+        "maxProperties": MAX_BIASES,
+    }
+)
 def logit_bias(value: Any, path: str) -> dict[int, float]:
     """An object from token ids, which are strings in JSON, to biases."""
     given = as_object(value, path)
@@ -46,12 +54,13 @@ def _token_name(name: str, path: str) -> int:
         message = f"Invalid '{path}': {name!r:.80} is no token id."
         raise InvalidRequest(message, path, "invalid_value")
     # So many digits name no token, and Python refuses to read numbers that are longer still.
-    return int(_token(int(name[:20]), join(path, name)))
+    return _token(int(name[:20]), join(path, name))
 
 
-def token_ids(most: int) -> Reader:
+def token_ids(most: int) -> Described[list[int]]:
     """At most so many token ids."""
 
+    @described(array_of(_token.schema, most=most))
     def read(value: Any, path: str) -> list[int]:
         if not isinstance(value, list):
             raise wrong_type(path, "an array of integers", value)
