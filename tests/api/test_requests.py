@@ -13,6 +13,7 @@ from openai.types.responses import response_create_params as openai_responses
 from serve_daemon.api.chat_completions import CHAT_COMPLETIONS, read_chat_request
 from serve_daemon.api.errors import InvalidRequest
 from serve_daemon.api.messages import ChatMessage
+from serve_daemon.api.output_format import FORMAT_FIELDS
 from serve_daemon.api.requests import GenerationRequest
 from serve_daemon.api.responses import RESPONSES, read_responses_request
 
@@ -34,6 +35,11 @@ EXTENSIONS = {
     "min_tokens",
     "bad_words",
     "allowed_token_ids",
+    *FORMAT_FIELDS,
+    "include_reasoning",
+    "chat_template_kwargs",
+    "add_generation_prompt",
+    "continue_final_message",
 }
 
 
@@ -124,7 +130,8 @@ def test_a_neutral_value_is_never_a_reason_to_refuse(read: Read, name: str, valu
 @pytest.mark.parametrize(
     ("read", "fields", "param"),
     [
-        (chat, {"n": 2}, "n"),
+        (chat, {"n": 0}, "n"),
+        (chat, {"n": 129}, "n"),
         (chat, {"logprobs": 1}, "logprobs"),
         (chat, {"top_logprobs": 2}, "top_logprobs"),
         (chat, {"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
@@ -133,12 +140,17 @@ def test_a_neutral_value_is_never_a_reason_to_refuse(read: Read, name: str, valu
         (responses, {"include": "message.output_text.logprobs"}, "include"),
         (chat, {"response_format": {"type": "xml"}}, "response_format.type"),
         (chat, {"modalities": ["text", "audio"]}, "modalities"),
-        (chat, {"tools": [{"type": "function"}]}, "tools"),
+        (chat, {"tools": [{"type": "function"}]}, "tools[0].function"),
         (chat, {"tool_choice": "required"}, "tool_choice"),
-        (chat, {"functions": [{}]}, "functions"),
+        (chat, {"functions": [{}]}, "functions[0].name"),
+        (chat, {"function_call": {"name": "f"}}, "function_call"),
         (chat, {"store": True}, "store"),
         (chat, {"service_tier": "priority"}, "service_tier"),
-        (chat, {"reasoning_effort": "high"}, "reasoning_effort"),
+        (chat, {"reasoning_effort": "highest"}, "reasoning_effort"),
+        (chat, {"verbosity": "none"}, "verbosity"),
+        (chat, {"web_search_options": {}}, "web_search_options"),
+        (chat, {"chat_template_kwargs": []}, "chat_template_kwargs"),
+        (chat, {"chat_template_kwargs": {"tools": []}}, "chat_template_kwargs.tools"),
         (chat, {"prediction": {}}, "prediction"),
         (chat, {"stream": True, "stream_options": {"x": 1}}, "stream_options.x"),
         (chat, {"stream_options": {"include_usage": True}}, "stream_options"),

@@ -1,52 +1,88 @@
-"""The request and the replies of POST /v1/chat/completions."""
+"""The request of POST /v1/chat/completions."""
 
-from typing import Any, Literal
-
-from msgspec import Struct
+from typing import Any
 
 from serve_daemon.api.errors import InvalidRequest
-from serve_daemon.api.fields import Field, Table, boolean, group, integer, only, read_object
-from serve_daemon.api.logprobs import ChoiceLogprobs, check_top_logprobs
-from serve_daemon.api.messages import chat_messages
-from serve_daemon.api.output_format import FORMAT_FIELDS, take_output_format
-from serve_daemon.api.requests import (
-    EMPTY_ARRAY,
-    NOTHING,
-    SHARED,
-    GenerationRequest,
-    decode_body,
+from serve_daemon.api.fields import (
+    Field,
+    Table,
+    as_object,
+    boolean,
+    integer,
+    join,
+    only,
+    read_object,
 )
+from serve_daemon.api.logprobs import check_top_logprobs
+from serve_daemon.api.messages import TEXT_ALONE, chat_messages
+from serve_daemon.api.output_format import FORMAT_FIELDS, take_output_format
+from serve_daemon.api.requests import SHARED, GenerationRequest, decode_body
 from serve_daemon.api.sampling import MAX_TOKENS
+from serve_daemon.api.schemas import described
+from serve_daemon.api.stream_options import STREAM_OPTIONS, take_stream_options
+from serve_daemon.api.tool_choice import chat_tool_choice, check_tool_choice, function_call_choice
+from serve_daemon.api.tools import ToolChoice, chat_functions, chat_tools
+from serve_daemon.api.verbosity import VERBOSITY, with_verbosity
 
-STREAM_OPTIONS: Table = {
-    "include_usage": Field(boolean, "include_usage"),
-    "include_obfuscation": Field(only(False)),
-}
+MAX_CHOICES = 128
+EFFORTS = ("none", "minimal", "low", "medium", "high", "xhigh", "max")
+# What a chat template gets from other fields of the request.
+TEMPLATE_FIELDS = ("messages", "tools", "add_generation_prompt", "continue_final_message")
+
+
+@described({"type": "object"})
+def template_variables(value: Any, path: str) -> dict[str, Any]:
+    """What the chat template is told beside the conversation: `chat_template_kwargs`."""
+    variables = as_object(value, path)
+    for name in variables:
+        if name in TEMPLATE_FIELDS:
+            where = join(path, name)
+            message = f"Invalid '{where}': '{name}' is a field of the request itself."
+            raise InvalidRequest(message, where, "invalid_value")
+    return variables
+
 
 CHAT_COMPLETIONS: Table = {
     **SHARED,
+    **FORMAT_FIELDS,
     "messages": Field(chat_messages, "messages", required=True),
     "max_completion_tokens": Field(integer(1, MAX_TOKENS), "max_completion_tokens"),
-    "max_tokens": Field(integer(1, MAX_TOKENS), "max_tokens"),
-    "stream_options": Field(group(STREAM_OPTIONS), "stream_options"),
-    "n": Field(only(1)),
+    "max_tokens": Field(
+        integer(1, MAX_TOKENS), "max_tokens", note="deprecated: max_completion_tokens"
+    ),
+    "stream_options": STREAM_OPTIONS,
+    "n": Field(integer(1, MAX_CHOICES), "n"),
     "logprobs": Field(boolean, "logprobs"),
-    **FORMAT_FIELDS,
-    "modalities": Field(only(["text"])),
-    "function_call": Field(only("auto", "none")),
-    "functions": EMPTY_ARRAY,
-    "reasoning_effort": Field(only("none")),
-    "verbosity": Field(only("medium")),
-    "audio": NOTHING,
-    "prediction": NOTHING,
-    "web_search_options": NOTHING,
+    "tools": Field(chat_tools, "tools"),
+    "tool_choice": Field(chat_tool_choice, "tool_choice"),
+    "functions": Field(chat_functions, "functions", note="deprecated: tools"),
+    "function_call": Field(function_call_choice, "function_call", note="deprecated: tool_choice"),
+    "reasoning_effort": Field(
+        only(*EFFORTS), "reasoning_effort", note="as far as the model's chat template knows of it"
+    ),
+    "include_reasoning": Field(boolean, "include_reasoning"),
+    "verbosity": VERBOSITY,
+    "chat_template_kwargs": Field(template_variables, "template_variables"),
+    "add_generation_prompt": Field(boolean, "add_generation_prompt"),
+    "continue_final_message": Field(boolean, "continue_final_message"),
+    "store": Field(
+        only(False, reason="chat completions are not kept; /v1/responses keeps its own")
+    ),
+    "modalities": Field(only(["text"], reason=TEXT_ALONE)),
+    "audio": Field(only(reason=TEXT_ALONE)),
+    "prediction": Field(only(reason="its engines make use of no predicted output")),
+    "web_search_options": Field(only(reason="it runs no tools; offer a function instead")),
 }
 
 
 class ChatRequest(GenerationRequest, frozen=True, kw_only=True):
     """A good body of POST /v1/chat/completions."""
 
+    n: int = 1
     include_usage: bool = False
+    include_obfuscation: bool = False
+    include_reasoning: bool = True
+    uses_functions: bool = False  # the deprecated form of tools: calls are told in it too
 
 
 def read_chat_request(body: bytes) -> ChatRequest:
@@ -59,91 +95,39 @@ def read_chat_request(body: bytes) -> ChatRequest:
     newer = attributes.pop("max_completion_tokens", None)
     if newer is not None:
         attributes["max_tokens"] = newer  # max_tokens is its deprecated name
-    options: dict[str, Any] = attributes.pop("stream_options", {})
-    if options and not attributes.get("stream"):
-        message = "The 'stream_options' parameter is only allowed when 'stream' is enabled."
-        raise InvalidRequest(message, "stream_options", "invalid_value")
+    verbosity = attributes.pop("verbosity", "medium")
+    attributes["messages"] = with_verbosity(attributes["messages"], verbosity)
+    attributes |= take_stream_options(attributes)
+    attributes |= _take_functions(attributes)
+    _check_continuation(attributes)
     form = take_output_format(attributes)
-    return ChatRequest(**attributes, **options, output_format=form)
+    return ChatRequest(**attributes, output_format=form)
 
 
-# ---------------------------------------------------------------- replies
-
-FinishReason = Literal["stop", "length"]
-
-
-class PromptTokensDetails(Struct, frozen=True):
-    cached_tokens: int = 0
-    audio_tokens: int = 0
-
-
-class CompletionTokensDetails(Struct, frozen=True):
-    reasoning_tokens: int = 0
-    audio_tokens: int = 0
-    accepted_prediction_tokens: int = 0
-    rejected_prediction_tokens: int = 0
-
-
-class ChatUsage(Struct, frozen=True):
-    prompt_tokens: int
-    completion_tokens: int
-    total_tokens: int
-    prompt_tokens_details: PromptTokensDetails
-    completion_tokens_details: CompletionTokensDetails
+def _take_functions(attributes: dict[str, Any]) -> dict[str, Any]:
+    """What is offered and what is chosen, by the names of today."""
+    functions = attributes.pop("functions", [])
+    function_call: ToolChoice | None = attributes.pop("function_call", None)
+    tools, tool_choice = attributes.get("tools", []), attributes.get("tool_choice", ToolChoice())
+    check_tool_choice(tools, tool_choice)
+    if function_call is not None:
+        check_tool_choice(functions, function_call, ("function_call", "functions"))
+    if not functions:
+        return {}
+    if tools:
+        message = "Invalid 'functions': it is the deprecated form of 'tools', which are there too."
+        raise InvalidRequest(message, "functions", "invalid_value")
+    return {
+        "tools": functions,
+        "tool_choice": function_call or ToolChoice(is_single=True),
+        "uses_functions": True,
+    }
 
 
-class ReplyMessage(Struct, frozen=True):
-    content: str
-    role: str = "assistant"
-    refusal: None = None
-    annotations: list[None] = []
-
-
-class Choice(Struct, frozen=True):
-    message: ReplyMessage
-    finish_reason: FinishReason
-    index: int = 0
-    logprobs: ChoiceLogprobs | None = None
-
-
-class ChatCompletion(Struct, frozen=True):
-    """The reply without streaming."""
-
-    id: str
-    created: int
-    model: str
-    choices: list[Choice]
-    usage: ChatUsage
-    system_fingerprint: str
-    object: str = "chat.completion"
-    service_tier: str = "default"
-
-
-class Delta(Struct, frozen=True, omit_defaults=True):
-    role: str = ""
-    content: str | None = None
-
-
-class ChunkChoice(Struct, frozen=True):
-    delta: Delta
-    finish_reason: FinishReason | None = None
-    index: int = 0
-    logprobs: ChoiceLogprobs | None = None
-
-
-class ChatChunk(Struct, frozen=True):
-    """One event of a stream."""
-
-    id: str
-    created: int
-    model: str
-    choices: list[ChunkChoice]
-    system_fingerprint: str
-    object: str = "chat.completion.chunk"
-    service_tier: str = "default"
-
-
-class ChatChunkWithUsage(ChatChunk, frozen=True, kw_only=True):
-    """One event of a stream whose last one tells the usage; null in all others."""
-
-    usage: ChatUsage | None = None
+def _check_continuation(attributes: dict[str, Any]) -> None:
+    """An answer begins anew or goes on, not both."""
+    if attributes.get("continue_final_message"):
+        if attributes.get("add_generation_prompt"):
+            message = "Invalid 'add_generation_prompt': 'continue_final_message' is true."
+            raise InvalidRequest(message, "add_generation_prompt", "invalid_value")
+        attributes["add_generation_prompt"] = False

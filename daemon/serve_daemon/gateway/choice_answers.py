@@ -9,6 +9,7 @@ from falcon.asgi import SSEvent
 
 from serve_daemon.api.errors import ErrorBody
 from serve_daemon.api.requests import GenerationRequest
+from serve_daemon.api.usage import CompletionTokensDetails, PromptTokensDetails, TokenUsage
 from serve_daemon.gateway.choices import Choices, Part
 from serve_daemon.gateway.completion import Completion, Models
 from serve_daemon.gateway.exchange import Exchange
@@ -111,6 +112,17 @@ class ManyAnswers(Generic[Words]):
 
     def _choice(self, index: int) -> Words:
         return self._reply.choice(self._source.completions[index], index)
+
+
+def usage_of(source: Counted) -> TokenUsage:
+    """The tokens of all choices, as chat completions and completions tell them."""
+    return TokenUsage(
+        prompt_tokens=source.prompt_tokens,
+        completion_tokens=source.completion_tokens,
+        total_tokens=source.prompt_tokens + source.completion_tokens,
+        prompt_tokens_details=PromptTokensDetails(source.cached_tokens),
+        completion_tokens_details=CompletionTokensDetails(source.reasoning_tokens),
+    )
 
 
 def source_of(
