@@ -142,9 +142,11 @@ def _request(attributes: dict[str, Any]) -> MessagesRequest:
     if "output_format" in config and "output_format" in attributes:
         message = "Invalid 'output_format': 'output_config.format' says the same."
         raise InvalidRequest(message, "output_format", "invalid_value")
+    is_begun = _is_begun(messages[-1])
     return MessagesRequest(
         messages=messages,
-        continue_final_message=_is_begun(messages[-1]),
+        add_generation_prompt=not is_begun,
+        continue_final_message=is_begun,
         parallel_tool_calls=not (choice and choice.is_single),
         **attributes.pop("metadata", {}),
         **_thinking(attributes, config.pop("effort", None)),

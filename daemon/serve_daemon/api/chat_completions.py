@@ -99,7 +99,7 @@ def read_chat_request(body: bytes) -> ChatRequest:
     attributes["messages"] = with_verbosity(attributes["messages"], verbosity)
     attributes |= take_stream_options(attributes)
     attributes |= _take_functions(attributes)
-    _check_continuation(attributes)
+    check_continuation(attributes)
     form = take_output_format(attributes)
     return ChatRequest(**attributes, output_format=form)
 
@@ -124,7 +124,7 @@ def _take_functions(attributes: dict[str, Any]) -> dict[str, Any]:
     }
 
 
-def _check_continuation(attributes: dict[str, Any]) -> None:
+def check_continuation(attributes: dict[str, Any]) -> None:
     """An answer begins anew or goes on, not both."""
     if attributes.get("continue_final_message"):
         if attributes.get("add_generation_prompt"):

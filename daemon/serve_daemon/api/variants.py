@@ -19,11 +19,12 @@ from serve_daemon.api.schemas import Described, Result, Schema, array_of
 
 Attributes = dict[str, Any]
 Read = tuple[str, Attributes]  # the kind, and what its table made of the object
+Variant = Described[Read]
 
 
 def variant(
     tables: Mapping[str, Table], *, tag: str = "type", refused: Mapping[str, str] | None = None
-) -> Described[Read]:
+) -> Variant:
     """Objects of these kinds, read by the table of the kind that they say they are.
 
     Each table has the field `tag` too. `refused`: kinds that are known and not supported, each

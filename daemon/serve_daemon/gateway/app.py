@@ -13,6 +13,7 @@ from serve_daemon.gateway.health import Health, Ready
 from serve_daemon.gateway.models import ModelCollection, OneModel
 from serve_daemon.gateway.responses import Responses
 from serve_daemon.gateway.stalls import StallWatch
+from serve_daemon.gateway.tokens import Detokenize, Tokenize
 
 
 def create_app(models: Models, conditions: Conditions, stalls: StallWatch) -> Front:
@@ -28,4 +29,6 @@ def create_app(models: Models, conditions: Conditions, stalls: StallWatch) -> Fr
     app.add_route("/v1/chat/completions", ChatCompletions(models))
     app.add_route("/v1/messages", Messages(models))
     app.add_route("/v1/messages/count_tokens", CountTokens(models))
+    app.add_route("/tokenize", Tokenize(models))
+    app.add_route("/detokenize", Detokenize(models))
     return Front(app, conditions, stalls)
