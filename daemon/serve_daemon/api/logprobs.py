@@ -5,7 +5,6 @@ from typing import Any
 from msgspec import Struct
 
 from serve_daemon.api.errors import InvalidRequest
-from serve_daemon.api.fields import text, unsupported, wrong_type
 
 MAX_TOP_LOGPROBS = 20
 INCLUDED_LOGPROBS = "message.output_text.logprobs"
@@ -29,16 +28,6 @@ class TokenLogprob(Struct, frozen=True):
 class ChoiceLogprobs(Struct, frozen=True):
     content: list[TokenLogprob]
     refusal: None = None
-
-
-def included(value: Any, path: str) -> bool:
-    """Whether `include` asks for log-probabilities, which are all that it may ask for."""
-    if not isinstance(value, list):
-        raise wrong_type(path, "an array of strings", value)
-    for index, name in enumerate(value):
-        if text(name, f"{path}[{index}]") != INCLUDED_LOGPROBS:
-            raise unsupported(f"{path}[{index}]", name)
-    return bool(value)
 
 
 def check_top_logprobs(attributes: dict[str, Any], condition: str) -> None:

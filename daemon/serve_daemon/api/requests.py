@@ -60,6 +60,7 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     template_variables: dict[str, Any] = {}  # chat_template_kwargs
     add_generation_prompt: bool = True  # the marks that begin an answer
     continue_final_message: bool = False  # the answer is the rest of the last message
+    truncation: str = "disabled"  # auto: the oldest messages are dropped if they don't fit
     user: str | None = None
     safety_identifier: str | None = None
     prompt_cache_key: str | None = None

@@ -1,33 +1,19 @@
-"""The response object of /v1/responses, and the events of its stream."""
+"""The response object of /v1/responses."""
 
-from typing import Literal
+from typing import Any, Literal
 
-from msgspec import Struct
+from msgspec import UNSET, Struct, UnsetType
 
-from serve_daemon.api.logprobs import TokenLogprob
+from serve_daemon.api.output_format import OutputFormat
+from serve_daemon.api.response_output import OutputItem
+from serve_daemon.api.tools import FunctionTool
 
-Status = Literal["in_progress", "completed", "incomplete", "failed"]
-ItemStatus = Literal["in_progress", "completed", "incomplete"]
-
-
-class OutputText(Struct, frozen=True, kw_only=True):
-    type: str = "output_text"
-    text: str
-    annotations: list[None] = []
-    logprobs: list[TokenLogprob] = []
-
-
-class OutputMessage(Struct, frozen=True, kw_only=True):
-    id: str
-    type: str = "message"
-    status: ItemStatus
-    role: str = "assistant"
-    content: list[OutputText]
+Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
 
 
 class InputTokensDetails(Struct, frozen=True):
     cached_tokens: int = 0
-    cache_write_tokens: int = 0
+    cache_write_tokens: int = 0  # what is kept of a prompt costs nothing
 
 
 class OutputTokensDetails(Struct, frozen=True):
@@ -51,18 +37,34 @@ class IncompleteDetails(Struct, frozen=True):
     reason: Literal["max_output_tokens"]
 
 
-class Reasoning(Struct, frozen=True):
-    effort: None = None
-    summary: None = None
+class ReasoningSettings(Struct, frozen=True):
+    effort: str | None = None
+    summary: str | None = None
 
 
-class TextFormat(Struct, frozen=True):
+class FormatObject(Struct, frozen=True, kw_only=True):
+    """The form of the text; all but its type belong to a JSON schema."""
+
     type: str = "text"
+    name: str | UnsetType = UNSET
+    description: str | UnsetType | None = UNSET
+    schema: dict[str, Any] | bool | UnsetType = UNSET
+    strict: bool | UnsetType = UNSET
 
 
 class TextSettings(Struct, frozen=True):
-    format: TextFormat = TextFormat()
+    format: FormatObject = FormatObject()
     verbosity: str = "medium"
+
+
+class ToolObject(Struct, frozen=True, kw_only=True):
+    """A function that was offered."""
+
+    type: str = "function"
+    name: str
+    description: str | None
+    parameters: dict[str, Any] | None
+    strict: bool
 
 
 class Response(Struct, frozen=True, kw_only=True):
@@ -76,7 +78,7 @@ class Response(Struct, frozen=True, kw_only=True):
     error: ResponseFailure | None = None
     incomplete_details: IncompleteDetails | None = None
     model: str
-    output: list[OutputMessage]
+    output: list[OutputItem]
     usage: ResponseUsage | None = None
     instructions: str | None
     max_output_tokens: int | None
@@ -86,81 +88,63 @@ class Response(Struct, frozen=True, kw_only=True):
     user: str | None
     safety_identifier: str | None
     prompt_cache_key: str | None
+    prompt_cache_retention: str | None
     parallel_tool_calls: bool
-    tool_choice: str
+    tool_choice: str | dict[str, Any]
     max_tool_calls: int | None
-    tools: list[None] = []
-    text: TextSettings = TextSettings()
-    reasoning: Reasoning = Reasoning()
+    tools: list[ToolObject]
+    text: TextSettings
+    reasoning: ReasoningSettings
     presence_penalty: float
     frequency_penalty: float
     top_logprobs: int
-    truncation: str = "disabled"
+    truncation: str
     service_tier: str = "default"
-    store: bool = False
-    background: bool = False
-    previous_response_id: None = None
+    store: bool
+    background: bool
+    previous_response_id: str | None
     conversation: None = None
     prompt: None = None
-    prompt_cache_retention: None = None
 
 
-# ---------------------------------------------------------------- events of a stream
+class Compaction(Struct, frozen=True, kw_only=True):
+    """The reply of /v1/responses/compact."""
+
+    id: str
+    object: str = "response.compaction"
+    created_at: int
+    output: list[Any]
+    usage: ResponseUsage
 
 
-class ResponseEvent(Struct, frozen=True, kw_only=True):
-    """response.created, .in_progress, .completed, .incomplete and .failed."""
+class InputTokens(Struct, frozen=True, kw_only=True):
+    """The reply of /v1/responses/input_tokens."""
 
-    type: str
-    response: Response
-    sequence_number: int
-
-
-class OutputItemEvent(Struct, frozen=True, kw_only=True):
-    """response.output_item.added and .done."""
-
-    type: str
-    item: OutputMessage
-    output_index: int = 0
-    sequence_number: int
+    object: str = "response.input_tokens"
+    input_tokens: int
 
 
-class ContentPartEvent(Struct, frozen=True, kw_only=True):
-    """response.content_part.added and .done."""
-
-    type: str
-    item_id: str
-    output_index: int = 0
-    content_index: int = 0
-    part: OutputText
-    sequence_number: int
-
-
-class TextDeltaEvent(Struct, frozen=True, kw_only=True):
-    type: str = "response.output_text.delta"
-    item_id: str
-    output_index: int = 0
-    content_index: int = 0
-    delta: str
-    logprobs: list[TokenLogprob] = []
-    sequence_number: int
+def format_object(form: OutputFormat) -> FormatObject:
+    """The form as it is written back."""
+    if form.kind != "json_schema":
+        return FormatObject(type=form.kind)
+    return FormatObject(
+        type=form.kind,
+        name=form.name,
+        description=form.description or None,
+        schema=form.schema,
+        strict=form.strict,
+    )
 
 
-class TextDoneEvent(Struct, frozen=True, kw_only=True):
-    type: str = "response.output_text.done"
-    item_id: str
-    output_index: int = 0
-    content_index: int = 0
-    text: str
-    logprobs: list[TokenLogprob] = []
-    sequence_number: int
-
-
-class ErrorEvent(Struct, frozen=True, kw_only=True):
-    """The stream can't go on."""
-
-    type: str = "error"
-    code: str | None
-    message: str
-    param: str | None
-    sequence_number: int
+def tool_objects(tools: list[FunctionTool]) -> list[ToolObject]:
+    """The tools as they are written back."""
+    return [
+        ToolObject(
+            name=tool.name,
+            description=tool.description or None,
+            parameters=tool.parameters,
+            strict=tool.strict,
+        )
+        for tool in tools
+    ]

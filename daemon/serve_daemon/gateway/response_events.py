@@ -1,188 +1,161 @@
 """A completion in the words of the Responses API: its object, and the events of its stream."""
 
 import time
-import uuid
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator, Sequence
 
+import msgspec
 from falcon.asgi import SSEvent
 
 from serve_daemon.api.errors import ErrorBody
 from serve_daemon.api.logprobs import TokenLogprob
+from serve_daemon.api.response_events import ErrorEvent, ResponseEvent
 from serve_daemon.api.response_objects import (
-    ContentPartEvent,
-    ErrorEvent,
     IncompleteDetails,
-    InputTokensDetails,
-    ItemStatus,
-    OutputItemEvent,
-    OutputMessage,
-    OutputText,
-    OutputTokensDetails,
     Response,
-    ResponseEvent,
     ResponseFailure,
-    ResponseUsage,
     Status,
-    TextDeltaEvent,
-    TextDoneEvent,
 )
+from serve_daemon.api.response_output import ItemStatus
 from serve_daemon.api.responses import ResponsesRequest
 from serve_daemon.gateway.completion import Completion
-from serve_daemon.gateway.frames import PLACE, Frame, encode, named, split_at_place
-from serve_daemon.gateway.pieces import Piece, Text
+from serve_daemon.gateway.frames import Frame, encode
+from serve_daemon.gateway.identifiers import new_id
+from serve_daemon.gateway.pieces import Piece
+from serve_daemon.gateway.response_frames import EventNumbers
+from serve_daemon.gateway.response_items import Terms
+from serve_daemon.gateway.response_making import response_of
+from serve_daemon.gateway.response_output import OutputInTheMaking
+from serve_daemon.gateway.response_summaries import SUMMARIES
 from serve_daemon.wire.messages import Finish
 
-NUMBER_AT_END = b"0}\n\n"  # of an event whose sequence_number is 0, its last field
+UNFINISHED: tuple[Status, ...] = ("queued", "in_progress")
 
 
 class ResponseAnswer:
-    """Speaks the events in the order of the specification, and numbers them."""
+    """Speaks the events in the order of the specification, and numbers them.
 
-    def __init__(self, request: ResponsesRequest, completion: Completion) -> None:
+    It needs no HTTP: whoever has the completion's pieces may have it told.
+    """
+
+    def __init__(
+        self,
+        request: ResponsesRequest,
+        completion: Completion,
+        *,
+        response_id: str = "",
+        created_at: int = 0,
+    ) -> None:
+        self.id = response_id or new_id("resp")
         self._request = request
         self._completion = completion
-        self._id = f"resp_{uuid.uuid4().hex}"
-        self._item_id = f"msg_{uuid.uuid4().hex}"
-        self._created_at = int(time.time())
-        self._number = 0
-        self._has_begun = False
-        self._text: list[str] = []
-        self._logprobs: list[TokenLogprob] = []
-        template = TextDeltaEvent(item_id=self._item_id, delta=PLACE, sequence_number=0)
-        self._before, after = split_at_place(named(template.type, template))
-        self._between = after.removesuffix(NUMBER_AT_END)
+        self._created_at = created_at or int(time.time())
+        self._numbers = EventNumbers()
+        self._output = OutputInTheMaking(self._numbers, terms_of(request))
+        self._status: Status = "in_progress"
+        self._completed_at: int | None = None
+        self._failure: ResponseFailure | None = None
+        self._is_created = False
+
+    @property
+    def response(self) -> Response:
+        """The object as it is now."""
+        has_ended = self._status not in UNFINISHED
+        return msgspec.structs.replace(
+            response_of(self._request, self._completion, has_usage=has_ended),
+            id=self.id,
+            created_at=self._created_at,
+            completed_at=self._completed_at,
+            status=self._status,
+            error=self._failure,
+            incomplete_details=self._incomplete_details,
+            output=self._output.items("incomplete" if has_ended else "in_progress"),
+        )
+
+    def queue(self) -> Iterator[SSEvent]:
+        """The events of a response whose turn is to come, before those of `begin`."""
+        self._status = "queued"
+        yield from self._create()
+        yield self._event("response.queued")
 
     def begin(self) -> Iterator[SSEvent]:
-        self._has_begun = True
-        yield self._response("response.created", self._object("in_progress"))
-        yield self._response("response.in_progress", self._object("in_progress"))
-        item = OutputMessage(id=self._item_id, status="in_progress", content=[])
-        yield self._event("response.output_item.added", OutputItemEvent, item=item)
-        yield self._part("response.content_part.added", "")
+        self._status = "in_progress"
+        yield from self._create()
+        yield self._event("response.in_progress")
 
     def tell(self, pieces: Sequence[Piece]) -> Iterator[SSEvent]:
-        for piece in pieces:
-            if isinstance(piece, Text):
-                yield self._delta(piece.text)
-
-    def _delta(self, text: str) -> SSEvent:
-        self._text.append(text)
-        if self._request.logprobs:
-            return self._delta_with_logprobs(text)
-        number = str(self._next_number()).encode()
-        return Frame(b"%b%b%b%b}\n\n" % (self._before, encode(text), self._between, number))
-
-    def _delta_with_logprobs(self, text: str) -> SSEvent:
-        new = self._completion.take_logprobs()
-        self._logprobs += new
-        name = "response.output_text.delta"
-        return self._event(name, TextDeltaEvent, item_id=self._item_id, delta=text, logprobs=new)
+        return self._output.tell(pieces, self._new_logprobs(), is_cut=self._is_cut)
 
     def end(self) -> Iterator[SSEvent]:
-        text = "".join(self._text)
-        self._logprobs += self._completion.take_logprobs()
-        fields = {"item_id": self._item_id, "text": text, "logprobs": self._logprobs}
-        yield self._event("response.output_text.done", TextDoneEvent, **fields)
-        yield self._part("response.content_part.done", text)
-        item = self._message(text)
-        yield self._event("response.output_item.done", OutputItemEvent, item=item)
-        yield self._response(f"response.{self._status}", self._finished(text))
+        status: Status = "incomplete" if self._is_cut else "completed"
+        yield from self._end(status, "incomplete" if self._is_cut else "completed")
+
+    def cancel(self) -> Iterator[SSEvent]:
+        """The last events of a response that is not wanted any more.
+
+        The specification has no event of that name, so it is response.incomplete.
+        """
+        yield from self._end("cancelled", "incomplete")
 
     def fail(self, error: ErrorBody) -> Iterator[SSEvent]:
-        yield self._event(
-            "error", ErrorEvent, code=error.code, message=error.message, param=error.param
+        yield from self._create()
+        yield self._numbers.frame(
+            "error",
+            ErrorEvent,
+            code=error.code,
+            message=error.message,
+            param=error.param,
+            error=error,
         )
-        if self._has_begun:
-            failure = ResponseFailure(_failure_code(error), error.message)
-            output = [self._message("".join(self._text), "incomplete")]
-            failed = self._object("failed", output=output, error=failure, usage=self._usage)
-            yield self._response("response.failed", failed)
+        self._status = "failed"
+        self._failure = ResponseFailure(_failure_code(error), error.message)
+        yield self._event("response.failed")
 
     def whole(self, pieces: Sequence[Piece]) -> bytes:
-        text = "".join(piece.text for piece in pieces if isinstance(piece, Text))
-        self._logprobs = self._completion.take_logprobs()
-        return encode(self._finished(text))
+        for _ in self.tell(pieces):
+            """No event is sent, but what they tell is in the object."""
+        for _ in self.end():
+            """The same."""
+        return encode(self.response)
 
-    # ------------------------------------------------------------ events
+    # ------------------------------------------------------------ parts
 
-    def _next_number(self) -> int:
-        number = self._number
-        self._number += 1
-        return number
+    def _create(self) -> Iterator[Frame]:
+        if not self._is_created:
+            self._is_created = True
+            yield self._event("response.created")
 
-    def _event(self, name: str, kind: Callable[..., object], **fields: Any) -> Frame:
-        event = kind(type=name, sequence_number=self._next_number(), **fields)
-        return named(name, event)
+    def _event(self, name: str) -> Frame:
+        return self._numbers.frame(name, ResponseEvent, response=self.response)
 
-    def _response(self, name: str, response: Response) -> Frame:
-        return self._event(name, ResponseEvent, response=response)
-
-    def _part(self, name: str, text: str) -> Frame:
-        part = OutputText(text=text, logprobs=self._logprobs)
-        return self._event(name, ContentPartEvent, item_id=self._item_id, part=part)
-
-    # ------------------------------------------------------------ the response object
+    def _end(self, status: Status, open_item: ItemStatus) -> Iterator[Frame]:
+        yield from self._output.end(open_item, self._new_logprobs())
+        self._status = status
+        if status == "completed":
+            self._completed_at = int(time.time())
+        yield self._event("response.completed" if status == "completed" else "response.incomplete")
 
     @property
     def _is_cut(self) -> bool:
         return self._completion.finish_reason is Finish.LENGTH
 
     @property
-    def _status(self) -> Status:
-        return "incomplete" if self._is_cut else "completed"
+    def _incomplete_details(self) -> IncompleteDetails | None:
+        return IncompleteDetails("max_output_tokens") if self._status == "incomplete" else None
 
-    def _message(self, text: str, status: ItemStatus | None = None) -> OutputMessage:
-        ended: ItemStatus = "incomplete" if self._is_cut else "completed"
-        content = [OutputText(text=text, logprobs=self._logprobs)]
-        return OutputMessage(id=self._item_id, status=status or ended, content=content)
+    def _new_logprobs(self) -> list[TokenLogprob]:
+        return self._completion.take_logprobs() if self._request.logprobs else []
 
-    def _finished(self, text: str) -> Response:
-        return self._object(
-            self._status,
-            output=[self._message(text)],
-            usage=self._usage,
-            completed_at=None if self._is_cut else int(time.time()),
-            incomplete_details=IncompleteDetails("max_output_tokens") if self._is_cut else None,
-        )
 
-    def _object(
-        self, status: Status, *, output: list[OutputMessage] | None = None, **fields: Any
-    ) -> Response:
-        request, sampling = self._request, self._completion.sampling
-        return Response(
-            id=self._id,
-            created_at=self._created_at,
-            status=status,
-            model=request.model,
-            output=output or [],
-            instructions=request.instructions,
-            max_output_tokens=request.max_tokens,
-            max_tool_calls=request.max_tool_calls,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            top_logprobs=request.top_logprobs,
-            presence_penalty=request.presence_penalty,
-            frequency_penalty=request.frequency_penalty,
-            metadata=request.metadata,
-            user=request.user,
-            safety_identifier=request.safety_identifier,
-            prompt_cache_key=request.prompt_cache_key,
-            parallel_tool_calls=request.parallel_tool_calls,
-            tool_choice=request.tool_choice.mode,
-            **fields,
-        )
-
-    @property
-    def _usage(self) -> ResponseUsage:
-        completion = self._completion
-        return ResponseUsage(
-            input_tokens=completion.prompt_tokens,
-            input_tokens_details=InputTokensDetails(completion.cached_tokens),
-            output_tokens=completion.completion_tokens,
-            output_tokens_details=OutputTokensDetails(),
-            total_tokens=completion.prompt_tokens + completion.completion_tokens,
-        )
+def terms_of(request: ResponsesRequest) -> Terms:
+    """What the request wants of its output."""
+    return Terms(
+        has_logprobs=request.logprobs,
+        may_call=bool(request.tools),
+        most_calls=request.max_tool_calls,
+        is_obfuscated=request.is_obfuscated,
+        is_sealed=request.includes_sealed_reasoning,
+        summarize=SUMMARIES.get(request.summary or ""),
+    )
 
 
 def _failure_code(error: ErrorBody) -> str:
