@@ -28,7 +28,8 @@ MAX_BAD_WORDS = 128
 LEAST_REPETITION_PENALTY = 0.01
 MOST_REPETITION_PENALTY = 100.0
 
-_token = integer(0, MAX_TOKEN)
+
+token = integer(0, MAX_TOKEN)
 _bias = number(-100, 100)
 
 
@@ -54,20 +55,20 @@ def _token_name(name: str, path: str) -> int:
         message = f"Invalid '{path}': {name!r:.80} is no token id."
         raise InvalidRequest(message, path, "invalid_value")
     # So many digits name no token, and Python refuses to read numbers that are longer still.
-    return _token(int(name[:20]), join(path, name))
+    return token(int(name[:20]), join(path, name))
 
 
 def token_ids(most: int) -> Described[list[int]]:
     """At most so many token ids."""
 
-    @described(array_of(_token.schema, most=most))
+    @described(array_of(token.schema, most=most))
     def read(value: Any, path: str) -> list[int]:
         if not isinstance(value, list):
             raise wrong_type(path, "an array of integers", value)
         if len(value) > most:
             message = f"Invalid '{path}': {len(value)} tokens are more than the maximum, {most}."
             raise InvalidRequest(message, path, "array_above_max_length")
-        return [_token(token, f"{path}[{index}]") for index, token in enumerate(value)]
+        return [token(each, f"{path}[{index}]") for index, each in enumerate(value)]
 
     return read
 

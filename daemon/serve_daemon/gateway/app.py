@@ -6,6 +6,7 @@ import falcon.asgi
 from serve_daemon.gateway.anthropic_messages import CountTokens, Messages
 from serve_daemon.gateway.chat_completions import ChatCompletions
 from serve_daemon.gateway.completion import Models
+from serve_daemon.gateway.completions import Completions
 from serve_daemon.gateway.conditions import Conditions
 from serve_daemon.gateway.error_shapes import answer_error
 from serve_daemon.gateway.front import Front
@@ -27,6 +28,7 @@ def create_app(models: Models, conditions: Conditions, stalls: StallWatch) -> Fr
     app.add_route("/v1/models/{model:path}", OneModel(models.table))
     app.add_route("/v1/responses", Responses(models))
     app.add_route("/v1/chat/completions", ChatCompletions(models))
+    app.add_route("/v1/completions", Completions(models))
     app.add_route("/v1/messages", Messages(models))
     app.add_route("/v1/messages/count_tokens", CountTokens(models))
     app.add_route("/tokenize", Tokenize(models))

@@ -51,6 +51,7 @@ class Completion:
         exchange.model = route.model
         exchange.on_end(turn.end)
         self.finish_reason: Finish = Finish.STOP
+        self.stop_string: str | None = None  # the one that ended the answer
         self.prompt_tokens = 0
         self.cached_tokens = 0
         self.completion_tokens = 0
@@ -84,6 +85,13 @@ class Completion:
     @property
     def is_streamed(self) -> bool:
         return self._request.stream
+
+    def text_of(self, prompt: list[int]) -> str:
+        """What these tokens of the prompt say, with the special ones; "" until that is known."""
+        if self._prepared is None:
+            return ""
+        tokenizer = self._prepared.text_model.tokenizer
+        return str(tokenizer.decode(prompt, skip_special_tokens=False))
 
     def take_logprobs(self) -> list[TokenLogprob]:
         """Those of the tokens that came since the last call; none unless asked for."""
@@ -213,9 +221,11 @@ class Completion:
             if piece:
                 yield piece
             if stops.is_stopped:
+                self.stop_string = stops.stopped_by
                 generation.close()
                 return
         rest = stops.feed(detokenizer.flush())
+        self.stop_string = stops.stopped_by
         if not stops.is_stopped:
             rest += stops.flush()
             self.finish_reason = generation.finish or Finish.STOP

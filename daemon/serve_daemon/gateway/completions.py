@@ -1,0 +1,77 @@
+"""POST /v1/completions."""
+
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import falcon.asgi
+import msgspec
+from falcon.asgi import SSEvent
+
+from serve_daemon.api.completions import (
+    CompletionsRequest,
+    TextChoice,
+    TextCompletion,
+    read_completions_request,
+)
+from serve_daemon.api.errors import ErrorBody, ErrorReply
+from serve_daemon.gateway.choice_answers import Counted, respond, source_of, usage_of
+from serve_daemon.gateway.completion import Completion, Models
+from serve_daemon.gateway.exchange import Exchange
+from serve_daemon.gateway.frames import Frame, data, encode
+from serve_daemon.gateway.pieces import Piece
+from serve_daemon.gateway.reply import require_json
+from serve_daemon.gateway.text_choice import TextWords
+
+
+class Completions:
+    """The endpoint."""
+
+    def __init__(self, models: Models) -> None:
+        self._models = models
+
+    async def on_post(self, request: falcon.asgi.Request, response: falcon.asgi.Response) -> None:
+        require_json(request)
+        exchange: Exchange = request.scope["serve.exchange"]
+        wanted = read_completions_request(exchange.body)
+        each = [msgspec.structs.replace(wanted, prompt=prompt) for prompt in wanted.prompts]
+        source = source_of(each, wanted.n, exchange, self._models)
+        await respond(response, source, CompletionsReply(wanted))
+
+
+class CompletionsReply:
+    """What the choices of one reply have in common."""
+
+    def __init__(self, request: CompletionsRequest) -> None:
+        self._request = request
+        self._id = f"cmpl-{uuid.uuid4().hex}"
+        self._created = int(time.time())
+        self._no_usage: dict[str, None] = {"usage": None} if request.include_usage else {}
+
+    def choice(self, completion: Completion, index: int) -> TextWords:
+        def chunk(choice: TextChoice) -> Frame:
+            return data(self._object([choice], completion, **self._no_usage))
+
+        return TextWords(self._request, completion, index, chunk)
+
+    def end(self, source: Counted) -> Iterator[SSEvent]:
+        if self._request.include_usage:
+            yield data(self._object([], source, usage=usage_of(source)))
+
+    def fail(self, error: ErrorBody) -> Iterator[SSEvent]:
+        yield data(ErrorReply(error))
+
+    def whole(self, choices: Sequence[tuple[TextWords, Sequence[Piece]]], source: Counted) -> bytes:
+        told = [choice.whole(pieces) for choice, pieces in choices]
+        return encode(self._object(told, source, usage=usage_of(source)))
+
+    def _object(self, choices: list[TextChoice], source: Counted, **usage: Any) -> TextCompletion:
+        return TextCompletion(
+            id=self._id,
+            created=self._created,
+            model=self._request.model,
+            choices=choices,
+            system_fingerprint=source.fingerprint,
+            **usage,
+        )
