@@ -16,6 +16,7 @@ from serve_daemon.gateway.engines import Engine
 from serve_daemon.gateway.errors import invalid
 from serve_daemon.gateway.output_parser import OutputParser, PlainText
 from serve_daemon.gateway.tokenizer import Defaults, TextModel, TextModels
+from serve_daemon.gateway.truncation import shortened
 from serve_daemon.wire.messages import EngineReady, Submit
 from serve_daemon.wire.sampling import NO_LOGPROBS, Sampling
 
@@ -53,6 +54,8 @@ class Prompts:
         check_prompt(request, ready.vocabulary)
         text_model = await self.texts.get(ready.artefacts)
         await self.templates.load()
+        if request.truncation == "auto":
+            request = await self._shortened(request, text_model, ready.max_context)
         prompt = await self._tokenize(request, text_model)
         order = Submit(
             sequence=0,  # the connection gives it one
@@ -72,6 +75,14 @@ class Prompts:
         text_model = await self.texts.get(engine.address.ready.artefacts)
         await self.templates.load()
         return await self._tokenize(request, text_model)
+
+    async def _shortened(
+        self, request: GenerationRequest, text_model: TextModel, max_context: int
+    ) -> GenerationRequest:
+        async def count(candidate: GenerationRequest) -> int:
+            return len(await self._tokenize(candidate, text_model))
+
+        return await shortened(request, max_context, count)
 
     async def has_vocabulary(self, engine: Engine, text_model: TextModel) -> bool:
         """Whether tokens mean the same to the model that `engine` runs."""
