@@ -2,21 +2,17 @@
 
 import functools
 
-from msgspec import Struct
-
 from serve_daemon.gateway.tokenizer import TextModel
 from serve_daemon.gateway.tool_families import FAMILIES, GENERIC, REASONING
-from serve_daemon.gateway.tool_writing import Family, Tag, ToolSyntax
+from serve_daemon.gateway.tool_writing import (
+    Family,
+    ReasoningSyntax,
+    Tag,
+    ToolSyntax,
+    special_tokens_in,
+)
 
 __all__ = ["ReasoningSyntax", "Tag", "ToolSyntax", "reasoning_of", "syntax_of"]
-
-
-class ReasoningSyntax(Struct, frozen=True):
-    """Where reasoning stands in an answer; at its beginning, before anything else."""
-
-    begin: str  # "<think>"
-    end: str  # "</think>"
-    is_open_at_start: bool = False  # the prompt ends inside reasoning: `begin` isn't written
 
 
 def syntax_of(text_model: TextModel) -> ToolSyntax:
@@ -28,25 +24,31 @@ def syntax_of(text_model: TextModel) -> ToolSyntax:
 
 @functools.lru_cache(maxsize=64)
 def _syntax(template: str, response_template: str, special: tuple[str, ...]) -> ToolSyntax:
-    family = next((one for one in FAMILIES if _fits(one, response_template)), None)
-    if family is None:
-        family = next((one for one in FAMILIES if _fits(one, template)), GENERIC)
+    family = _family_of(_without_escapes(response_template)) or _family_of(template) or GENERIC
     return family.syntax.with_special_tokens(special)
 
 
-def _fits(family: Family, text: str) -> bool:
-    return all(mark in text for mark in family.marks)
+def _family_of(text: str) -> Family | None:
+    return next((one for one in FAMILIES if all(mark in text for mark in one.marks)), None)
+
+
+def _without_escapes(response_template: str) -> str:
+    """Marks stand in patterns there."""
+    return response_template.replace("\\", "")
 
 
 def reasoning_of(text_model: TextModel, rendered_prompt: str) -> ReasoningSyntax | None:
     """Where this model may think in its answer to this prompt; None where it does not."""
     prompt = rendered_prompt.rstrip()
-    known = f"{text_model.chat_template}\n{text_model.response_template}"
     for begin, end in REASONING:
-        if prompt.endswith(end.rstrip()):
-            return None  # the template has closed it already: the model is not to think
-        if prompt.endswith(begin.rstrip()):
-            return ReasoningSyntax(begin, end, is_open_at_start=True)
-        if end in known:
-            return ReasoningSyntax(begin, end)
+        if prompt.endswith(end.strip()):
+            return None  # closed by the template already: the model is not to think
+        is_open = prompt.endswith(begin.rstrip())
+        if is_open or any(end.strip() in text for text in _described(text_model)):
+            special = special_tokens_in((begin, end), text_model.special_tokens)
+            return ReasoningSyntax(begin, end, is_open, special)
     return None
+
+
+def _described(text_model: TextModel) -> tuple[str, str]:
+    return text_model.chat_template, _without_escapes(text_model.response_template)

@@ -1,5 +1,6 @@
 """The parts of a written call of a tool."""
 
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
@@ -28,7 +29,8 @@ class ToolSyntax(Struct, frozen=True, kw_only=True):
 
     family: str
     form: Form = "object"
-    begin: str = ""  # before a call; "": an answer that begins with the JSON of a call is one
+    # Before a call. "": an answer that begins with the JSON of a call of a known tool is one.
+    begin: str = ""
     end: str = ""
     section_begin: str = ""  # before the first call
     section_end: str = ""  # after the last one
@@ -37,7 +39,8 @@ class ToolSyntax(Struct, frozen=True, kw_only=True):
     arguments_key: str = "arguments"
     name_end: str = ""
     tag: Tag | None = None
-    quote: str = '"'
+    id_begin: str = ""  # "named": between NAME and name_end, before an id that may stand there
+    quote: str = '"'  # of "lax"
     text_begin: str = ""  # before what is said to the user, where a family marks that
     text_end: str = ""
     other_begins: tuple[str, ...] = ()  # marks that may stand in place of `begin`
@@ -46,29 +49,48 @@ class ToolSyntax(Struct, frozen=True, kw_only=True):
     special_tokens: tuple[str, ...] = ()  # those that stand in the marks
 
     @property
-    def first_mark(self) -> str:
-        """What an answer that is a call begins with, without white space."""
-        return (self.section_begin or self.begin).strip()
+    def first_marks(self) -> tuple[str, ...]:
+        """What calls may begin with; empty where they begin with their JSON."""
+        return tuple(filter(None, (self.section_begin, self.begin, *self.other_begins)))
 
     @property
     def begin_is_special_token(self) -> bool:
         """Whether the first call begins with a special token rather than with text."""
-        return any(self.first_mark.startswith(token) for token in self.special_tokens)
+        first = self.section_begin or self.begin
+        return any(first.startswith(token) for token in self.special_tokens)
 
     @property
     def marks(self) -> tuple[str, ...]:
         """All that may stand around calls and texts."""
         tag = (self.tag.begin, self.tag.name_end, self.tag.end) if self.tag else ()
         own = (self.section_begin, self.begin, self.name_end, self.end, self.section_end)
-        texts = (self.text_begin, self.text_end, self.quote)
+        texts = (self.text_begin, self.text_end, self.quote, self.id_begin)
         return tuple(filter(None, (*own, *tag, *texts, *self.other_begins)))
 
     def with_special_tokens(self, special: tuple[str, ...]) -> "ToolSyntax":
         """This, for a tokenizer with these special tokens."""
-        marks = "\n".join(self.marks)
-        return msgspec.structs.replace(
-            self, special_tokens=tuple(token for token in special if token in marks)
-        )
+        found = special_tokens_in((*self.marks, *self.stops), special)
+        return msgspec.structs.replace(self, special_tokens=found)
+
+
+class ReasoningSyntax(Struct, frozen=True):
+    """Where reasoning stands in an answer: at its beginning, before anything else."""
+
+    begin: str  # "<think>\n"
+    end: str  # "\n</think>\n\n"
+    is_open_at_start: bool = False  # the prompt ends inside reasoning: `begin` isn't written
+    special_tokens: tuple[str, ...] = ()  # those that stand in the marks
+
+    @property
+    def is_special_token(self) -> bool:
+        """Whether it begins with a special token rather than with text."""
+        return any(self.begin.startswith(token) for token in self.special_tokens)
+
+
+def special_tokens_in(marks: Iterable[str], special: Iterable[str]) -> tuple[str, ...]:
+    """Those of the special tokens that stand in these marks."""
+    text = "\0".join(marks)
+    return tuple(token for token in special if token in text)
 
 
 class Family(Struct, frozen=True):
