@@ -91,9 +91,10 @@ class ResponsesRequest(GenerationRequest, frozen=True, kw_only=True):
     messages_field: ClassVar[str] = "input"
 
     instructions: str | None = None
-    input_items: list[Item] = field(
-        default_factory=list
-    )  # each with an id, as it is kept and listed
+    # The items of `input`, each with an id: as they are kept and listed.
+    input_items: list[Item] = field(default_factory=list)
+    # Those of the responses that it goes on from, and of what these have put out.
+    earlier_items: list[Item] = field(default_factory=list)
     previous_response_id: str | None = None
     store: bool | None = None  # None: as it is configured
     background: bool = False
@@ -129,10 +130,15 @@ def read_responses_request(body: bytes) -> ResponsesRequest:
 
 
 def responses_request(value: Any) -> ResponsesRequest:
-    """The request that a JSON value makes. Raises `InvalidRequest`."""
-    attributes = read_object(RESPONSES, value)
-    items: list[InputItem] = attributes.pop("input")
-    attributes |= told(attributes)
+    """The request that a JSON value makes. Raises as `read_responses_request` does."""
+    return make_request(RESPONSES, value)
+
+
+def make_request(table: Table, value: Any) -> ResponsesRequest:
+    """The request that a JSON value makes by `table`. Raises `InvalidRequest`."""
+    attributes = read_object(table, value)
+    items: list[InputItem] = attributes.pop("input", [])
+    attributes |= _take_settings(attributes)
     attributes |= attributes.pop("stream_options", {})
     attributes["logprobs"] = INCLUDED_LOGPROBS in attributes.get("include", [])
     check_top_logprobs(attributes, f"'include' to have '{INCLUDED_LOGPROBS}'")
@@ -143,8 +149,8 @@ def responses_request(value: Any) -> ResponsesRequest:
     return msgspec.structs.replace(request, messages=_messages(request, items))
 
 
-def told(attributes: dict[str, Any]) -> dict[str, Any]:
-    """What the fields of `TOLD` that are objects have in them, taken out of `attributes`."""
+def _take_settings(attributes: dict[str, Any]) -> dict[str, Any]:
+    """What the fields that are objects have in them, taken out of `attributes`."""
     settings: dict[str, Any] = attributes.pop("text", {}) | attributes.pop("reasoning", {})
     structured = attributes.pop("structured_outputs", TEXT)
     if structured.kind != "text":
@@ -166,9 +172,11 @@ def continued(
     the items don't fit together.
     """
     own = resolved(request.input_items, found)
-    before = (_read(earlier, "previous_response_id"), _read(own, "input"))
-    items = [item for part in before for item in part]
-    return msgspec.structs.replace(request, messages=_messages(request, items))
+    items = _read(earlier, "previous_response_id") + _read(own, "input")
+    messages = _messages(request, items)
+    return msgspec.structs.replace(
+        request, messages=messages, input_items=own, earlier_items=list(earlier)
+    )
 
 
 def _read(items: Sequence[Item], path: str) -> list[InputItem]:

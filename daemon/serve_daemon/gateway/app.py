@@ -5,6 +5,7 @@ import falcon.asgi
 
 from serve_daemon.gateway.anthropic_messages import CountTokens, Messages
 from serve_daemon.gateway.chat_completions import ChatCompletions
+from serve_daemon.gateway.compaction import Compact
 from serve_daemon.gateway.completion import Models
 from serve_daemon.gateway.completions import Completions
 from serve_daemon.gateway.conditions import Conditions
@@ -12,7 +13,8 @@ from serve_daemon.gateway.error_shapes import answer_error
 from serve_daemon.gateway.front import Front
 from serve_daemon.gateway.health import Health, Ready
 from serve_daemon.gateway.models import ModelCollection, OneModel
-from serve_daemon.gateway.responses import Responses
+from serve_daemon.gateway.response_history import NothingKept
+from serve_daemon.gateway.responses import InputTokensCount, Responses
 from serve_daemon.gateway.stalls import StallWatch
 from serve_daemon.gateway.tokens import Detokenize, Tokenize
 
@@ -26,7 +28,10 @@ def create_app(models: Models, conditions: Conditions, stalls: StallWatch) -> Fr
     app.add_route("/ready", Ready(models.table))
     app.add_route("/v1/models", ModelCollection(models.table))
     app.add_route("/v1/models/{model:path}", OneModel(models.table))
-    app.add_route("/v1/responses", Responses(models))
+    history = NothingKept()
+    app.add_route("/v1/responses", Responses(models, history))
+    app.add_route("/v1/responses/input_tokens", InputTokensCount(models, history))
+    app.add_route("/v1/responses/compact", Compact(models, history))
     app.add_route("/v1/chat/completions", ChatCompletions(models))
     app.add_route("/v1/completions", Completions(models))
     app.add_route("/v1/messages", Messages(models))
