@@ -3,19 +3,12 @@
 from typing import Any
 
 import httpx
-import msgspec
 
 from fakes.behaviour import counting
+from fakes.chunks import read_chunks
 from fakes.supervisor import FakeSupervisor
 
 ASK: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "hello"}]}
-
-
-def read_chunks(text: str) -> list[dict[str, Any]]:
-    """The JSON events of a stream."""
-    frames = [frame for frame in text.split("\n\n") if frame and not frame.startswith(":")]
-    assert frames.pop() == "data: [DONE]"
-    return [msgspec.json.decode(frame.removeprefix("data: ")) for frame in frames]
 
 
 async def test_a_whole_reply(client: httpx.AsyncClient, supervisor: FakeSupervisor) -> None:

@@ -1,6 +1,7 @@
 """OpenAI's own client, which validates strictly, as a judge."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import openai
 import pytest
@@ -73,6 +74,50 @@ async def test_chat_stream(supervisor: FakeSupervisor, sdk: openai.AsyncOpenAI) 
     )
     chunks = [chunk async for chunk in stream]
     assert "".join(c.choices[0].delta.content or "" for c in chunks if c.choices) == "héllo"
+    assert chunks[-1].usage is not None
+    assert chunks[-1].usage.completion_tokens == 7
+
+
+async def test_chat_with_several_choices(
+    supervisor: FakeSupervisor, sdk: openai.AsyncOpenAI
+) -> None:
+    """Whole, and streamed with an index in each chunk."""
+    await supervisor.serve("fake:")
+    ask: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": "one"}], "n": 2}
+    reply = await sdk.chat.completions.create(**ask)
+    assert [choice.message.content for choice in reply.choices] == ["one", "one"]
+    texts = ["", ""]
+    async for chunk in await sdk.chat.completions.create(**ask, stream=True):
+        texts[chunk.choices[0].index] += chunk.choices[0].delta.content or ""
+    assert texts == ["one", "one"]
+
+
+async def test_completions(supervisor: FakeSupervisor, sdk: openai.AsyncOpenAI) -> None:
+    """A batch of prompts, with log-probabilities."""
+    await supervisor.serve("fake:")
+    reply = await sdk.completions.create(
+        model="m", prompt=["<|user|>one<|assistant|>", "<|user|>two<|assistant|>"], logprobs=2
+    )
+    assert [choice.text for choice in reply.choices] == ["one", "two"]
+    logprobs = reply.choices[1].logprobs
+    assert logprobs is not None
+    assert "".join(logprobs.tokens or []) == "two"
+    assert reply.usage is not None
+    assert reply.usage.completion_tokens == 8
+
+
+async def test_completions_stream(supervisor: FakeSupervisor, sdk: openai.AsyncOpenAI) -> None:
+    """Read as OpenAI's own: the SDK's type does not know the null of a stream that goes on."""
+    await supervisor.serve("fake:")
+    lenient = sdk.copy(_strict_response_validation=False)
+    stream = await lenient.completions.create(
+        model="m",
+        prompt="<|user|>h\u00e9llo<|assistant|>",
+        stream=True,
+        stream_options={"include_usage": True},
+    )
+    chunks = [chunk async for chunk in stream]
+    assert "".join(chunk.choices[0].text for chunk in chunks if chunk.choices) == "h\u00e9llo"
     assert chunks[-1].usage is not None
     assert chunks[-1].usage.completion_tokens == 7
 
