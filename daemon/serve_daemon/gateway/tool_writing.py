@@ -54,10 +54,14 @@ class ToolSyntax(Struct, frozen=True, kw_only=True):
         return tuple(filter(None, (self.section_begin, self.begin, *self.other_begins)))
 
     @property
+    def first_mark(self) -> str:
+        """What an answer that is a call begins with, without white space; "" for its JSON."""
+        return (self.section_begin or self.begin).strip()
+
+    @property
     def begin_is_special_token(self) -> bool:
         """Whether the first call begins with a special token rather than with text."""
-        first = self.section_begin or self.begin
-        return any(first.startswith(token) for token in self.special_tokens)
+        return any(self.first_mark.startswith(token) for token in self.special_tokens)
 
     @property
     def marks(self) -> tuple[str, ...]:
