@@ -1,14 +1,13 @@
-"""The messages of both endpoints."""
+"""The messages of chat completions."""
 
 from typing import Any
 
 import pytest
 
 from serve_daemon.api.errors import InvalidRequest
-from serve_daemon.api.messages import ChatMessage, ToolCall, chat_messages, input_messages
+from serve_daemon.api.messages import ChatMessage, ToolCall, chat_messages
 
 HI = ChatMessage("user", "hi")
-INPUT_TEXT = {"type": "input_text", "text": "hi"}
 CALLED = {"name": "look", "arguments": '{"at": 1}'}
 CALL = {"id": "call_1", "type": "function", "function": CALLED}
 
@@ -118,65 +117,4 @@ def test_bad_chat_messages_are_refused_by_path(messages: Any, param: str) -> Non
     """Images and audio among them."""
     with pytest.raises(InvalidRequest) as refused:
         chat_messages(messages, "messages")
-    assert refused.value.param == param
-
-
-@pytest.mark.parametrize(
-    ("items", "read"),
-    [
-        ("hi", [HI]),
-        ("", [ChatMessage("user", "")]),
-        ([{"role": "user", "content": "hi"}], [HI]),
-        (
-            [
-                {
-                    "type": "message",
-                    "role": "user",
-                    "content": [{"type": "input_text", "text": "hi"}],
-                }
-            ],
-            [HI],
-        ),
-        (
-            [
-                {
-                    "id": "msg_1",
-                    "type": "message",
-                    "status": "completed",
-                    "role": "assistant",
-                    "content": [
-                        {"type": "output_text", "text": "x", "annotations": [], "logprobs": []}
-                    ],
-                }
-            ],
-            [ChatMessage("assistant", "x")],
-        ),
-    ],
-)
-def test_input_is_read(items: Any, read: list[ChatMessage]) -> None:
-    """A string, message items, and the output of an earlier response."""
-    assert input_messages(items, "input") == read
-
-
-@pytest.mark.parametrize(
-    ("items", "param"),
-    [
-        (1, "input"),
-        ([], "input"),
-        ([{"type": "function_call_output", "output": "x"}], "input[0].type"),
-        ([{"type": "item_reference", "id": "x"}], "input[0].type"),
-        (
-            [{"role": "user", "content": [{"type": "input_image", "image_url": "x"}]}],
-            "input[0].content[0].type",
-        ),
-        (
-            [{"role": "user", "content": [{"type": "text", "text": "x"}]}],
-            "input[0].content[0].type",
-        ),
-    ],
-)
-def test_bad_input_is_refused_by_path(items: Any, param: str) -> None:
-    """Items and parts that this version has not got."""
-    with pytest.raises(InvalidRequest) as refused:
-        input_messages(items, "input")
     assert refused.value.param == param

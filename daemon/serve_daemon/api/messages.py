@@ -1,14 +1,12 @@
-"""The messages of a conversation, as Chat Completions and Responses write them."""
+"""The messages of a conversation, and how Chat Completions writes them."""
 
 from typing import Any
 
 from msgspec import Struct
 
-from serve_daemon.api.errors import InvalidRequest
 from serve_daemon.api.fields import (
     Field,
     Table,
-    as_object,
     group,
     join,
     missing,
@@ -17,7 +15,6 @@ from serve_daemon.api.fields import (
     read_object,
     text,
     unsupported,
-    wrong_type,
 )
 from serve_daemon.api.schemas import Described, described
 from serve_daemon.api.tools import tool_name
@@ -48,13 +45,6 @@ class ChatMessage(Struct, frozen=True, omit_defaults=True):
 # ---------------------------------------------------------------- parts of a content
 
 
-@described({"type": "array"})
-def a_list(value: Any, path: str) -> list[Any]:
-    if not isinstance(value, list):
-        raise wrong_type(path, "an array", value)
-    return value
-
-
 NOTHING = Field(only())  # known, and not supported with any value but null
 
 TEXT_PARTS: dict[str, Table] = {
@@ -67,16 +57,6 @@ TEXT_PARTS: dict[str, Table] = {
         "type": Field(only("refusal"), required=True),
         "refusal": Field(text, "text", required=True),
     },
-}
-INPUT_PARTS: dict[str, Table] = {
-    "input_text": {**TEXT_PARTS["text"], "type": Field(only("input_text"), required=True)},
-    "output_text": {
-        "type": Field(only("output_text"), required=True),
-        "text": Field(text, "text", required=True),
-        "annotations": Field(only([])),
-        "logprobs": Field(a_list),  # of the past, which says nothing to a model
-    },
-    "refusal": TEXT_PARTS["refusal"],
 }
 TEXT_ALONE = "the models read and write text alone"
 # Why a part is refused that is no text, by its type.
@@ -192,35 +172,3 @@ def _assistant(attributes: dict[str, Any], path: str) -> ChatMessage:
 def _function_id(name: str) -> str:
     """The deprecated form has no ids: a result belongs to the last call of that name."""
     return f"call_{name}"
-
-
-# ---------------------------------------------------------------- Responses
-
-INPUT_MESSAGE: Table = {
-    "type": Field(only("message")),
-    "role": Field(role, "role", required=True),
-    "content": Field(content(INPUT_PARTS), "content", required=True),
-    # What an output message carries, so that it can be sent back as it came.
-    "id": Field(text),
-    "status": Field(only("completed", "incomplete", "in_progress")),
-    "phase": Field(only("commentary", "final_answer")),
-}
-
-
-def input_messages(value: Any, path: str) -> list[ChatMessage]:
-    """The `input` of Responses: a string, or a list of message items."""
-    if isinstance(value, str):
-        return [ChatMessage("user", value)]
-    if not isinstance(value, list):
-        raise wrong_type(path, "a string or an array of items", value)
-    if not value:
-        message = f"Invalid '{path}': empty array. Expected at least one item."
-        raise InvalidRequest(message, path, "empty_array")
-    return [_input_message(item, f"{path}[{index}]") for index, item in enumerate(value)]
-
-
-def _input_message(value: Any, path: str) -> ChatMessage:
-    kind = as_object(value, path).get("type", "message")
-    if kind != "message":
-        raise unsupported(join(path, "type"), kind)
-    return ChatMessage(**read_object(INPUT_MESSAGE, value, path))
