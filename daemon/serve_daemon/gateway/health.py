@@ -1,24 +1,11 @@
 """GET and HEAD of /health and /ready, for probes and load balancers."""
 
 import falcon.asgi
-from msgspec import Struct
 
+from serve_daemon.api.readiness import ModelState, Readiness
 from serve_daemon.gateway.frames import encode
 from serve_daemon.gateway.routes import ASLEEP, RoutingTable
 from serve_daemon.wire.routing import Route
-
-
-class ModelState(Struct, frozen=True):
-    model: str
-    state: str
-    reason: str
-
-
-class Readiness(Struct, frozen=True):
-    """`status` is ready or not ready; `waiting_for` lists what is missing."""
-
-    status: str
-    waiting_for: list[ModelState]
 
 
 class Health:
