@@ -111,7 +111,6 @@ def test_an_answer_may_have_a_form() -> None:
         ({"logprobs": 6}, "logprobs"),
         ({"logprobs": True}, "logprobs"),
         ({"top_logprobs": 1}, "top_logprobs"),
-        ({"echo": True, "logprobs": 1}, "echo"),
         ({"suffix": "end"}, "suffix"),
         ({"messages": []}, "messages"),
         ({"tools": [{}]}, "tools"),

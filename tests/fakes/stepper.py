@@ -163,7 +163,7 @@ class Stepper:
 
     def _advance(self, running: Running) -> None:
         self._crash_if_told_to(running)
-        token = next(running.text)
+        token = _only_one(running.submit) or next(running.text)
         running.generated += 1
         running.begins += self._behaviour.pace
         self.generated += 1
@@ -208,6 +208,12 @@ class Stepper:
         if full or running.generated >= running.submit.max_new_tokens:
             return Finish.LENGTH
         return None
+
+
+def _only_one(submit: Submit) -> int | None:
+    """The token that is asked for, where it is one that is asked for alone."""
+    allowed = submit.sampling.allowed
+    return allowed[0] if len(allowed) == submit.max_new_tokens == 1 else None
 
 
 def _logprobs(submit: Submit, token: int) -> list[Logprobs]:

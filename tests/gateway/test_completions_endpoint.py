@@ -137,6 +137,34 @@ async def test_log_probabilities_in_their_older_form(
     assert [place for part in parts for place in part["text_offset"]] == logprobs["text_offset"]
 
 
+async def test_what_the_model_makes_of_an_echoed_prompt(
+    client: httpx.AsyncClient, supervisor: FakeSupervisor
+) -> None:
+    """Each of its tokens has a log-probability but the first, of which nothing can be said."""
+    record = supervisor.directory / "record"
+    await supervisor.serve(f"fake:record={record}", max_requests=2)
+    body = ask(echo=True, logprobs=1, max_tokens=2)
+    reply = (await client.post(PATH, json=body)).json()
+    [choice] = reply["choices"]
+    assert choice["text"] == HELLO + "he"
+    logprobs = choice["logprobs"]
+    assert "".join(logprobs["tokens"]) == HELLO + "he"
+    prompt = tokens_of(HELLO)
+    assert logprobs["token_logprobs"] == [None] + [-0.5] * (len(prompt) - 1 + 2)
+    assert logprobs["top_logprobs"][0] is None
+    assert logprobs["top_logprobs"][1]["h"] == -0.5
+    assert logprobs["text_offset"][:3] == [0, len("<|user|>"), len("<|user|>h")]
+    [first, *_] = record.read_bytes().splitlines()
+    asked = msgspec.json.decode(first, type=Submit, strict=False)
+    assert (asked.tokens, asked.sampling.allowed) == (prompt[:-1], prompt[-1:])
+    assert reply["usage"]["completion_tokens"] == 2
+    chunks = read_chunks((await client.post(PATH, json={**body, "stream": True})).text)
+    told = [chunk["choices"][0]["logprobs"]["tokens"] for chunk in chunks]
+    assert [token for tokens in told for token in tokens] == logprobs["tokens"]
+    body = ask("x" * 2049, echo=True, logprobs=1)
+    assert "2048" in (await client.post(PATH, json=body)).json()["error"]["message"]
+
+
 async def test_the_answer_is_shaped_as_that_of_a_chat(
     client: httpx.AsyncClient, supervisor: FakeSupervisor
 ) -> None:

@@ -25,7 +25,7 @@ COMPLETIONS: Table = {
     "max_tokens": Field(integer(0, MAX_TOKENS), "max_tokens", note="0 with echo alone"),
     "n": Field(integer(1, MAX_CHOICES), "n"),
     "best_of": Field(integer(1, MAX_CHOICES), "best_of", note="as many as n"),
-    "echo": Field(boolean, "echo", note="without logprobs"),
+    "echo": Field(boolean, "echo"),
     "logprobs": Field(integer(0, MAX_LOGPROBS), "logprobs"),
     "top_logprobs": Field(only(0, reason="'logprobs' says how many")),
     "stream_options": STREAM_OPTIONS,
@@ -54,7 +54,7 @@ def read_completions_request(body: bytes) -> CompletionsRequest:
     attributes = read_object(COMPLETIONS, decode_body(body))
     attributes |= take_stream_options(attributes) | _take_logprobs(attributes)
     attributes.setdefault("max_tokens", DEFAULT_MAX_TOKENS)
-    _check_echo(attributes)
+    _check_max_tokens(attributes)
     _check_count(attributes)
     form = take_output_format(attributes)
     return CompletionsRequest(**attributes, output_format=form)
@@ -66,12 +66,8 @@ def _take_logprobs(attributes: dict[str, Any]) -> dict[str, Any]:
     return {} if count is None else {"logprobs": True, "top_logprobs": count}
 
 
-def _check_echo(attributes: dict[str, Any]) -> None:
-    if attributes.get("echo"):
-        if attributes.get("logprobs"):
-            reason = "its engines tell no log-probabilities of a prompt; leave 'logprobs' out"
-            raise unsupported("echo", True, reason)
-    elif not attributes["max_tokens"]:
+def _check_max_tokens(attributes: dict[str, Any]) -> None:
+    if not (attributes["max_tokens"] or attributes.get("echo")):
         message = "Invalid 'max_tokens': it must be 1 at least, unless 'echo' is true."
         raise InvalidRequest(message, "max_tokens", "integer_below_min_value")
 
@@ -96,9 +92,9 @@ class TextLogprobs(Struct, frozen=True):
     """Log-probabilities of the tokens of a text, in lists that are all as long."""
 
     text_offset: list[int]  # where each token begins in the text, in characters
-    token_logprobs: list[float]
+    token_logprobs: list[float | None]  # null for the first of an echoed prompt
     tokens: list[str]
-    top_logprobs: list[dict[str, float]]
+    top_logprobs: list[dict[str, float] | None]
 
 
 class TextChoice(Struct, frozen=True):

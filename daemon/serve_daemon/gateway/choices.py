@@ -89,6 +89,7 @@ class Choices:
         self._parts: list[Part] = []  # not taken yet
         self._error: Exception | None = None
         self._is_promised = False
+        self._is_over = False
         self._bell = Bell()
         exchange.on_end(self._end)
         self._begin_more()
@@ -215,6 +216,9 @@ class Choices:
 
     def _end(self) -> None:
         """Let all of them go; again is no error."""
+        if self._is_over:
+            return
+        self._is_over = True
         self._waiting.clear()
         for task in self._tasks:
             task.cancel()

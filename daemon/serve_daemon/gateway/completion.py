@@ -9,7 +9,6 @@ import msgspec
 from serve_daemon.api.logprobs import TokenLogprob
 from serve_daemon.api.requests import GenerationRequest
 from serve_daemon.gateway.batches import Batch, Begun, Resumption
-from serve_daemon.gateway.detokenize import Detokenizer
 from serve_daemon.gateway.engines import Engine
 from serve_daemon.gateway.errors import failed
 from serve_daemon.gateway.exchange import Exchange
@@ -18,7 +17,7 @@ from serve_daemon.gateway.output_parser import OutputParser
 from serve_daemon.gateway.pieces import Piece
 from serve_daemon.gateway.prompts import Prepared, Prompts
 from serve_daemon.gateway.routes import RoutingTable
-from serve_daemon.gateway.stop_strings import StopStrings
+from serve_daemon.gateway.token_text import TokenText
 from serve_daemon.gateway.tokenizer import TextModel
 from serve_daemon.gateway.waiting import wait_for_engine, wait_for_turn
 from serve_daemon.wire.messages import Finish
@@ -69,6 +68,11 @@ class Completion:
         self._make = prepare or partial(models.prompts.prepare, request, exchange.request_id)
 
     @property
+    def prepared(self) -> Prepared | None:
+        """What the model is asked, in tokens; None until that is known."""
+        return self._prepared
+
+    @property
     def is_prepared(self) -> bool:
         return self._prepared is not None
 
@@ -85,13 +89,6 @@ class Completion:
     @property
     def is_streamed(self) -> bool:
         return self._request.stream
-
-    def text_of(self, prompt: list[int]) -> str:
-        """What these tokens of the prompt say, with the special ones; "" until that is known."""
-        if self._prepared is None:
-            return ""
-        tokenizer = self._prepared.text_model.tokenizer
-        return str(tokenizer.decode(prompt, skip_special_tokens=False))
 
     def take_logprobs(self) -> list[TokenLogprob]:
         """Those of the tokens that came since the last call; none unless asked for."""
@@ -207,8 +204,9 @@ class Completion:
 
     async def _texts(self, prepared: Prepared, parser: OutputParser) -> AsyncIterator[str]:
         generation = self._generate(prepared)
-        detokenizer = Detokenizer(prepared.text_model.tokenizer)
-        stops = StopStrings(self._request.stop)
+        texts = TokenText(
+            prepared.text_model.tokenizer, self._request.stop, self._request.min_tokens
+        )
         async for tokens in generation.batches():
             if not tokens:
                 yield ""
@@ -217,27 +215,19 @@ class Completion:
             self.reasoning_tokens += len(tokens) if parser.is_reasoning else 0
             if self._request.logprobs:
                 self._add_logprobs(generation, prepared.text_model)
-            piece = self._text_of(_text_tokens(generation, tokens), detokenizer, stops)
-            if piece:
-                yield piece
-            if stops.is_stopped:
-                self.stop_string = stops.stopped_by
+            text = texts.feed(_text_tokens(generation, tokens))
+            if text:
+                yield text
+            if texts.stopped_by is not None:
+                self.stop_string = texts.stopped_by
                 generation.close()
                 return
-        rest = stops.feed(detokenizer.flush())
-        self.stop_string = stops.stopped_by
-        if not stops.is_stopped:
-            rest += stops.flush()
+        rest = texts.flush()
+        self.stop_string = texts.stopped_by
+        if self.stop_string is None:
             self.finish_reason = generation.finish or Finish.STOP
         if rest:
             yield rest
-
-    def _text_of(self, tokens: list[int], detokenizer: Detokenizer, stops: StopStrings) -> str:
-        """What can be passed on now; no stop string is seen in the first `min_tokens`."""
-        exempt = self._request.min_tokens - (self.completion_tokens - len(tokens))
-        if exempt <= 0:
-            return stops.feed(detokenizer.feed(tokens))
-        return detokenizer.feed(tokens[:exempt]) + stops.feed(detokenizer.feed(tokens[exempt:]))
 
     def _add_logprobs(self, generation: Generation, text_model: TextModel) -> None:
         entries, generation.logprobs = generation.logprobs, []

@@ -10,7 +10,6 @@ import msgspec
 from falcon.asgi import SSEvent
 
 from serve_daemon.api.completions import (
-    CompletionsRequest,
     TextChoice,
     TextCompletion,
     read_completions_request,
@@ -21,8 +20,9 @@ from serve_daemon.gateway.completion import Completion, Models
 from serve_daemon.gateway.exchange import Exchange
 from serve_daemon.gateway.frames import Frame, data, encode
 from serve_daemon.gateway.pieces import Piece
+from serve_daemon.gateway.prompt_scores import scores_of
 from serve_daemon.gateway.reply import require_json
-from serve_daemon.gateway.text_choice import TextWords
+from serve_daemon.gateway.text_choice import AskedText, TextWords
 
 
 class Completions:
@@ -36,15 +36,19 @@ class Completions:
         exchange: Exchange = request.scope["serve.exchange"]
         wanted = read_completions_request(exchange.body)
         each = [msgspec.structs.replace(wanted, prompt=prompt) for prompt in wanted.prompts]
+        asked = AskedText(wanted)
+        if wanted.echo and wanted.logprobs:
+            asked = AskedText(wanted, await scores_of(wanted, exchange, self._models))
         source = source_of(each, wanted.n, exchange, self._models)
-        await respond(response, source, CompletionsReply(wanted))
+        await respond(response, source, CompletionsReply(asked))
 
 
 class CompletionsReply:
     """What the choices of one reply have in common."""
 
-    def __init__(self, request: CompletionsRequest) -> None:
-        self._request = request
+    def __init__(self, asked: AskedText) -> None:
+        self._asked = asked
+        request = self._request = asked.request
         self._id = f"cmpl-{uuid.uuid4().hex}"
         self._created = int(time.time())
         self._no_usage: dict[str, None] = {"usage": None} if request.include_usage else {}
@@ -53,7 +57,7 @@ class CompletionsReply:
         def chunk(choice: TextChoice) -> Frame:
             return data(self._object([choice], completion, **self._no_usage))
 
-        return TextWords(self._request, completion, index, chunk)
+        return TextWords(self._asked, completion, index, chunk)
 
     def end(self, source: Counted) -> Iterator[SSEvent]:
         if self._request.include_usage:
