@@ -58,7 +58,7 @@ class OutputInTheMaking:
     def end(self, status: ItemStatus, tokens: list[TokenLogprob]) -> Iterator[Frame]:
         """The events after the last piece; an answer of nothing has an empty message."""
         self._tokens.add(tokens)
-        if not self._done and self._open is None:
+        if self._is_empty:
             message = MessageInTheMaking(*self._place)
             space = Text(self._space)
             yield from self._begin(message)
@@ -73,10 +73,11 @@ class OutputInTheMaking:
     def _add_text(self, piece: Text) -> Iterator[Frame]:
         message = self._open
         if not isinstance(message, MessageInTheMaking):
-            if piece.text.isspace() and not (self._is_plain and message is None):
+            if piece.text.isspace() and not (self._is_plain and self._is_empty):
                 self._space += piece.text
                 return
-            piece = Text(self._space + piece.text)
+            text = self._space + piece.text
+            piece = Text(text if self._is_empty else text.lstrip())
             message = MessageInTheMaking(*self._place)
             yield from self._begin(message)
         yield self._message_delta(message, piece)
@@ -115,6 +116,10 @@ class OutputInTheMaking:
             yield from self._end_open("completed" if is_whole else "incomplete")
 
     # ------------------------------------------------------------ the open item
+
+    @property
+    def _is_empty(self) -> bool:
+        return not self._done and self._open is None
 
     @property
     def _is_plain(self) -> bool:
