@@ -114,7 +114,7 @@ def test_what_is_honoured_is_in_the_request() -> None:
     assert (request.stop, request.stream, request.user) == (["x"], True, "u")
     assert [tool.name for tool in request.tools] == ["f"]
     assert (request.tool_choice.mode, request.parallel_tool_calls) == ("required", False)
-    assert (request.thinking, request.thinking_budget) == ("enabled", 1024)
+    assert (request.thinking, request.thinking_budget) == (True, 1024)
     assert not request.is_thinking_shown
     assert request.output_format.kind == "json_schema"
 
@@ -178,6 +178,24 @@ def test_what_is_not_supported_is_refused_by_name(fields: dict[str, Any], param:
         read(**fields)
     assert refused.value.param == param
     assert param in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("fields", "thinking", "effort"),
+    [
+        ({}, None, None),
+        ({"thinking": {"type": "adaptive"}}, None, None),
+        ({"thinking": {"type": "disabled"}}, False, None),
+        ({"output_config": {"effort": "high"}}, None, None),
+        ({"output_config": {"effort": "low"}}, None, "low"),
+    ],
+)
+def test_how_much_a_model_is_to_think(
+    fields: dict[str, Any], thinking: bool | None, effort: str | None
+) -> None:
+    """As it does by itself, unless the client says otherwise."""
+    request = read(**fields)
+    assert (request.thinking, request.reasoning_effort) == (thinking, effort)
 
 
 def test_counting_asks_for_no_answer() -> None:

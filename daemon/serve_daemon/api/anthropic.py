@@ -1,6 +1,6 @@
 """The requests of POST /v1/messages and /v1/messages/count_tokens: Anthropic's Messages API."""
 
-from typing import Any, Literal
+from typing import Any, ClassVar
 
 from serve_daemon.api.anthropic_messages import (
     CACHE_CONTROL,
@@ -31,8 +31,7 @@ from serve_daemon.api.tool_choice import anthropic_tool_choice, check_tool_choic
 from serve_daemon.api.tools import anthropic_tools
 from serve_daemon.api.variants import variant
 
-Thinking = Literal["adaptive", "disabled", "enabled"]
-
+USUAL_EFFORT = "high"  # what Anthropic's models do where nothing is asked for
 LEAST_BUDGET = 1024
 MAX_STOP_SEQUENCES = 64
 ONE_PLACE = "there is one server, and it is where it is"
@@ -53,6 +52,8 @@ THINKING = variant(
     refused={"between_tools": "the model thinks before it calls tools, or not at all"},
 )
 
+THINKS = {"enabled": True, "adaptive": None, "disabled": False}
+
 # ---------------------------------------------------------------- the form of the answer
 
 JSON_FORMAT: Table = {
@@ -70,7 +71,11 @@ def json_format(value: Any, path: str) -> OutputFormat:
 
 OUTPUT_CONFIG: Table = {
     "format": Field(json_format, "output_format"),
-    "effort": Field(only("low", "medium", "high", "xhigh", "max"), "effort"),
+    "effort": Field(
+        only("low", "medium", USUAL_EFFORT, "xhigh", "max"),
+        "effort",
+        note="as far as the model's chat template knows of it; 'high' is as if it were not there",
+    ),
 }
 
 # ---------------------------------------------------------------- the whole bodies
@@ -113,7 +118,8 @@ MESSAGES: Table = {
 class MessagesRequest(GenerationRequest, frozen=True, kw_only=True):
     """A good body of either endpoint."""
 
-    thinking: Thinking = "adaptive"
+    effort_field: ClassVar[str] = "output_config.effort"
+
     thinking_budget: int | None = None  # tokens that the model should think at most
     is_thinking_shown: bool = True
 
@@ -168,8 +174,8 @@ def _thinking(attributes: dict[str, Any], effort: str | None) -> dict[str, Any]:
         message = "Invalid 'thinking.budget_tokens': it must be less than 'max_tokens'."
         raise InvalidRequest(message, "thinking.budget_tokens", "invalid_value")
     return {
-        "thinking": kind,
+        "thinking": THINKS[kind],
         "thinking_budget": budget,
         "is_thinking_shown": wanted.get("display") != "omitted",
-        "reasoning_effort": "none" if kind == "disabled" else effort,
+        "reasoning_effort": None if effort == USUAL_EFFORT else effort,
     }

@@ -26,6 +26,7 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     """What is to be generated; None where the client leaves it to the model's defaults."""
 
     messages_field: ClassVar[str] = "messages"
+    effort_field: ClassVar[str] = "reasoning_effort"
 
     model: str
     messages: list[ChatMessage] = []
@@ -57,6 +58,7 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     parallel_tool_calls: bool = True
     output_format: OutputFormat = TEXT
     reasoning_effort: str | None = None
+    thinking: bool | None = None  # whether the model is to reason; None: as it does by itself
     template_variables: dict[str, Any] = {}  # chat_template_kwargs
     add_generation_prompt: bool = True  # the marks that begin an answer
     continue_final_message: bool = False  # the answer is the rest of the last message
