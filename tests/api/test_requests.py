@@ -40,6 +40,7 @@ EXTENSIONS = {
     "chat_template_kwargs",
     "add_generation_prompt",
     "continue_final_message",
+    "client_metadata",
 }
 
 
@@ -114,6 +115,7 @@ RESPONSES_NEUTRAL = BOTH_NEUTRAL | {
     "prompt": None,
     "stream_options": {"include_obfuscation": False},
     "service_tier": "default",
+    "client_metadata": {"installation": "x"},
 }
 
 

@@ -3,7 +3,17 @@
 from collections.abc import Mapping
 from typing import Any
 
-from serve_daemon.api.fields import Field, Table, boolean, only, text, unsupported, wrong_type
+from serve_daemon.api.fields import (
+    Field,
+    Table,
+    as_object,
+    boolean,
+    join,
+    only,
+    text,
+    unsupported,
+    wrong_type,
+)
 from serve_daemon.api.logprobs import INCLUDED_LOGPROBS
 from serve_daemon.api.output_format import text_format
 from serve_daemon.api.schemas import array_of, described
@@ -39,6 +49,13 @@ def included(value: Any, path: str) -> list[str]:
         if text(name, where) not in INCLUDED:
             raise unsupported(where, name, REFUSED_INCLUDES.get(name, ""))
     return value
+
+
+@described({"type": "object", "additionalProperties": {"type": "string"}})
+def client_metadata(value: Any, path: str) -> None:
+    """Strings by their names, of which there may be any number."""
+    for name, said in as_object(value, path).items():
+        text(said, join(path, name))
 
 
 TEXT_SETTINGS: Table = {

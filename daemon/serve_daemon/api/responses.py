@@ -26,6 +26,7 @@ from serve_daemon.api.response_settings import (
     REASONING_SETTINGS,
     STREAM_SETTINGS,
     TEXT_SETTINGS,
+    client_metadata,
     included,
 )
 from serve_daemon.api.sampling import MAX_TOKENS
@@ -77,6 +78,7 @@ RESPONSES: Table = {
     ),
     "image": Field(only({}, {"context_compression": "auto"}, reason="models read text only")),
     "access_programs": Field(only({})),
+    "client_metadata": Field(client_metadata, note="what a client says of itself, as Codex does"),
     "prompt": Field(only(reason="no prompts are kept; send the text in 'instructions'")),
 }
 
@@ -89,6 +91,7 @@ class ResponsesRequest(GenerationRequest, frozen=True, kw_only=True):
     """
 
     messages_field: ClassVar[str] = "input"
+    effort_field: ClassVar[str] = "reasoning.effort"
 
     instructions: str | None = None
     # The items of `input`, each with an id: as they are kept and listed.
