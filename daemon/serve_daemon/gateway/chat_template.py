@@ -2,13 +2,34 @@
 
 import asyncio
 import importlib
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Set as AbstractSet
 from typing import Any
 
 from jinja2 import TemplateError, TemplateSyntaxError
+from msgspec import Struct
 
 from serve_daemon.api.messages import ChatMessage
-from serve_daemon.gateway.errors import failed, invalid
+from serve_daemon.api.tools import FunctionTool
+from serve_daemon.gateway.conversation import Seen, tools_as_seen, ways
+from serve_daemon.gateway.errors import ApiError, failed, invalid
+from serve_daemon.gateway.reasoning_effort import SWITCHES, effort_variables
+
+
+class Wishes(Struct, frozen=True, kw_only=True):
+    """What a request asks of the rendering beside its messages."""
+
+    tools: Sequence[FunctionTool] = ()
+    knows_tools: bool = True  # the template does, in a form whose calls are understood
+    thinks: bool = False  # the model's answers may begin with reasoning
+    effort: str | None = None
+    effort_field: str = "reasoning_effort"
+    variables: dict[str, Any] = {}
+    adds_prompt: bool = True  # the marks that begin an answer
+    continues: bool = False  # the answer is the rest of the last message
+
+
+NONE = Wishes()
 
 
 class ChatTemplates:
@@ -26,44 +47,69 @@ class ChatTemplates:
         await asyncio.shield(self._module)
 
     def render(
-        self, template: str, messages: Sequence[ChatMessage], variables: dict[str, str]
+        self,
+        template: str,
+        messages: Sequence[ChatMessage],
+        special: dict[str, str],
+        wishes: Wishes = NONE,
     ) -> str:
-        """The prompt, up to where the model's answer begins.
+        """The prompt; `special` are the special tokens that the template may name.
 
         Raises `ApiError`: 400 where the template refuses the conversation, 500 where it is broken.
         """
         if self._module is None or not self._module.done():
             raise RuntimeError("load() first")
-        conversation = [_as_template_sees(message, template) for message in _merged(messages)]
+        module = self._module.result()
         try:
-            prompts, _ = self._module.result().render_jinja_template(
-                conversations=[conversation],
-                chat_template=template,
-                add_generation_prompt=True,
-                **variables,
-            )
+            known = module._get_template_variables(template)  # noqa: SLF001 - it is cached there
         except TemplateSyntaxError as error:
             raise failed(f"The model's chat template is broken: {error}") from error
-        except TemplateError as error:
+        options = _options(wishes, known)
+
+        def rendered(conversation: list[Seen]) -> str:
+            prompts, _ = module.render_jinja_template(
+                conversations=[conversation], chat_template=template, **special, **options
+            )
+            return str(prompts[0])
+
+        return _first_that_renders(
+            rendered, ways(messages, wishes.tools, template, knows=wishes.knows_tools)
+        )
+
+
+def _first_that_renders(
+    render: Callable[[list[Seen]], str], conversations: Iterable[list[Seen]]
+) -> str:
+    """The prompt of the first that the template takes; raises what it says to the very first."""
+    refusal: ApiError | None = None
+    for conversation in conversations:
+        try:
+            return render(conversation)
+        except (TemplateError, TypeError) as error:
             message = f"The model's chat template refused the messages: {error}"
-            raise invalid(message, "messages", "invalid_messages") from error
-        return str(prompts[0])
+            refusal = refusal or invalid(message, "messages", "invalid_messages")
+        except ValueError as error:  # of a message that can't be continued
+            message = f"The last message can't be continued: {error}"
+            refusal = refusal or invalid(message, "continue_final_message", "invalid_value")
+    raise refusal or invalid("There are no messages.", "messages", "empty_array")
 
 
-def _merged(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
-    """The messages, with leading instructions made one: most templates take one alone."""
-    count = 0
-    while count < len(messages) and messages[count].role in ("system", "developer"):
-        count += 1
-    if count < 2:  # noqa: PLR2004 - two make a plural
-        return list(messages)
-    text = "\n\n".join(message.content for message in messages[:count])
-    return [ChatMessage(messages[0].role, text), *messages[count:]]
+def _options(wishes: Wishes, known: AbstractSet[str]) -> dict[str, Any]:
+    """What the renderer is told, of which a template takes what it has variables for."""
+    told = effort_variables(wishes.effort, known, thinks=wishes.thinks, field=wishes.effort_field)
+    options: dict[str, Any] = {
+        "add_generation_prompt": wishes.adds_prompt and not wishes.continues,
+        "continue_final_message": wishes.continues,
+    }
+    if wishes.tools and wishes.knows_tools:
+        options["tools"] = tools_as_seen(wishes.tools)
+    return options | told | _known_variables(wishes.variables, known)
 
 
-def _as_template_sees(message: ChatMessage, template: str) -> dict[str, str]:
-    knows_role = message.role != "developer" or "developer" in template
-    seen = {"role": message.role if knows_role else "system", "content": message.content}
-    if message.name:
-        seen["name"] = message.name
-    return seen
+def _known_variables(variables: dict[str, Any], known: AbstractSet[str]) -> dict[str, Any]:
+    for name, value in variables.items():
+        if name not in known and not (name in SWITCHES and value is False):
+            where = f"chat_template_kwargs.{name}"
+            message = f"Unsupported parameter: the model's chat template has no '{name:.80}'."
+            raise invalid(message, where, "unsupported_parameter")
+    return {name: value for name, value in variables.items() if name in known}

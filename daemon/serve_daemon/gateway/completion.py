@@ -205,7 +205,10 @@ class Completion:
     async def _texts(self, prepared: Prepared, parser: OutputParser) -> AsyncIterator[str]:
         generation = self._generate(prepared)
         texts = TokenText(
-            prepared.text_model.tokenizer, self._request.stop, self._request.min_tokens
+            prepared.text_model.tokenizer,
+            self._request.stop,
+            self._request.min_tokens,
+            prepared.hidden,
         )
         async for tokens in generation.batches():
             if not tokens:

@@ -13,10 +13,14 @@ INCOMPLETE = "\N{REPLACEMENT CHARACTER}"  # what half a character is decoded to
 
 
 class Detokenizer:
-    """The pieces that it returns, joined, are what decoding all tokens at once returns."""
+    """The pieces that it returns, joined, are what decoding all tokens at once returns.
 
-    def __init__(self, tokenizer: Tokenizer) -> None:
+    Special tokens have no text, unless it is said which are `hidden`: then all others have theirs.
+    """
+
+    def __init__(self, tokenizer: Tokenizer, hidden: frozenset[int] | None = None) -> None:
         self._tokenizer = tokenizer
+        self._hidden = hidden
         # The tokens of the last piece at least, since spaces may depend on what is before, and
         # those after it.
         self._window: list[int] = []
@@ -25,6 +29,8 @@ class Detokenizer:
 
     def feed(self, tokens: Sequence[int]) -> str:
         """The text that `tokens` complete."""
+        if self._hidden is not None:
+            tokens = [token for token in tokens if token not in self._hidden]
         if not tokens:
             return ""
         self._window += tokens
@@ -36,7 +42,8 @@ class Detokenizer:
         return self._advance(self._decode())
 
     def _decode(self) -> str:
-        text: str = self._tokenizer.decode(self._window, skip_special_tokens=True)
+        skips = self._hidden is None
+        text: str = self._tokenizer.decode(self._window, skip_special_tokens=skips)
         return text
 
     def _advance(self, text: str) -> str:

@@ -17,6 +17,7 @@ from serve_daemon.gateway.errors import invalid
 from serve_daemon.gateway.output_parser import OutputParser, PlainText
 from serve_daemon.gateway.tokenizer import Defaults, TextModel, TextModels
 from serve_daemon.gateway.truncation import shortened
+from serve_daemon.gateway.writing import wishes_of, writing_of
 from serve_daemon.wire.messages import EngineReady, Submit
 from serve_daemon.wire.sampling import NO_LOGPROBS, Sampling
 
@@ -24,6 +25,7 @@ SEED_BITS = 64
 # Rendering and tokenizing take about a millisecond for so much text; beyond, other streams wait.
 LONG_CHARACTERS = 8_000
 MESSAGE_CHARACTERS = 50  # what a template does for one message takes as long as so much text
+TOOL_CHARACTERS = 500  # for one tool, mostly its JSON schema
 
 
 class Prepared(Struct, frozen=True):
@@ -33,6 +35,7 @@ class Prepared(Struct, frozen=True):
     text_model: TextModel
     fingerprint: str  # changes with whatever may change the answer to an equal request
     parser: Callable[[], OutputParser] = PlainText  # a new one, for one answer
+    hidden: frozenset[int] | None = None  # special tokens without a text; None: all of them
 
 
 @dataclass(frozen=True)
@@ -57,18 +60,20 @@ class Prompts:
         if request.truncation == "auto":
             request = await self._shortened(request, text_model, ready.max_context)
         prompt = await self._tokenize(request, text_model)
+        writing = writing_of(request, text_model, prompt)
         order = Submit(
             sequence=0,  # the connection gives it one
             request_id=request_id,
             tokens=prompt,
             max_new_tokens=max_new_tokens(request, len(prompt), ready.max_context),
-            stop_tokens=stop_tokens(request, ready),
+            stop_tokens=[*stop_tokens(request, ready), *writing.stop_tokens],
             sampling=msgspec.structs.replace(
                 sampling(request, text_model.defaults),
                 banned=sequences_of(request.bad_words, text_model.tokenizer),
             ),
         )
-        return Prepared(order, text_model, fingerprint(ready, text_model))
+        name = fingerprint(ready, text_model)
+        return Prepared(order, text_model, name, writing.parser, writing.hidden)
 
     async def tokens(self, request: GenerationRequest, engine: Engine) -> list[int]:
         """The prompt that the request makes, however long it is. Raises as `prepare` does."""
@@ -94,9 +99,7 @@ class Prompts:
             return request.prompt
         if request.prompt is not None:
             return await self._tokenize_text(request.prompt, request, text_model)
-        texts = sum(len(message.content) for message in request.messages)
-        length = texts + MESSAGE_CHARACTERS * len(request.messages)
-        if length < LONG_CHARACTERS:
+        if characters(request) < LONG_CHARACTERS:
             return self._encode(request, text_model)
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(None, self._encode, request, text_model)
@@ -120,10 +123,25 @@ class Prompts:
             message = f"The model '{request.model}' has no chat template: it can't answer messages."
             raise invalid(message, "model", "unsupported_model")
         prompt = self.templates.render(
-            text_model.chat_template, request.messages, text_model.variables
+            text_model.chat_template,
+            request.messages,
+            text_model.variables,
+            wishes_of(request, text_model),
         )
         # The template has written the special tokens already.
         return text_model.tokenizer.encode(prompt, add_special_tokens=False).ids
+
+
+def characters(request: GenerationRequest) -> int:
+    """About as much text as takes as long as to render and tokenize the conversation."""
+    said = sum(len(message.content) + len(message.reasoning) for message in request.messages)
+    called = sum(len(call.arguments) for each in request.messages for call in each.tool_calls)
+    return (
+        said
+        + called
+        + MESSAGE_CHARACTERS * len(request.messages)
+        + TOOL_CHARACTERS * len(request.tools)
+    )
 
 
 def fingerprint(ready: EngineReady, text_model: TextModel) -> str:

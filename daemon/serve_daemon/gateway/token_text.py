@@ -11,8 +11,14 @@ from serve_daemon.gateway.stop_strings import StopStrings
 class TokenText:
     """The text of one answer; no stop string is seen in its first `min_tokens`."""
 
-    def __init__(self, tokenizer: Tokenizer, stops: Sequence[str], min_tokens: int) -> None:
-        self._detokenizer = Detokenizer(tokenizer)
+    def __init__(
+        self,
+        tokenizer: Tokenizer,
+        stops: Sequence[str],
+        min_tokens: int,
+        hidden: frozenset[int] | None = None,
+    ) -> None:
+        self._detokenizer = Detokenizer(tokenizer, hidden)
         self._stops = StopStrings(stops)
         self._exempt = min_tokens  # of those still to come
 

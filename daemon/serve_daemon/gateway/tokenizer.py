@@ -35,6 +35,7 @@ class TextModel(Struct, frozen=True):
     defaults: Defaults
     response_template: str = ""  # how answers are written, as JSON; "" where that isn't told
     special_tokens: tuple[str, ...] = ()  # that decoding leaves out
+    special_ids: tuple[int, ...] = ()  # of these
 
 
 class TextModels:
@@ -89,6 +90,8 @@ def read_text_model(directory: Path) -> TextModel:
     vocabulary = (directory / "tokenizer.json").read_bytes()
     configuration = _read_json(directory / "tokenizer_config.json")
     tokenizer = _read_tokenizer(directory, vocabulary)
+    added = tokenizer.get_added_tokens_decoder()
+    special = {number: token.content for number, token in added.items() if token.special}
     return TextModel(
         tokenizer=tokenizer,
         token_bytes=TokenBytes(tokenizer, vocabulary),
@@ -97,11 +100,8 @@ def read_text_model(directory: Path) -> TextModel:
         variables=special_tokens(configuration),
         defaults=read_defaults(_read_json(directory / "generation_config.json")),
         response_template=_as_text(configuration.get("response_template")),
-        special_tokens=tuple(
-            token.content
-            for token in tokenizer.get_added_tokens_decoder().values()
-            if token.special
-        ),
+        special_tokens=tuple(special.values()),
+        special_ids=tuple(special),
     )
 
 

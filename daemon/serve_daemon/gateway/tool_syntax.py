@@ -1,6 +1,7 @@
 """How a model writes calls of tools, and what it thinks: found from what came with it."""
 
 import functools
+import re
 
 from serve_daemon.gateway.tokenizer import TextModel
 from serve_daemon.gateway.tool_families import FAMILIES, GENERIC, REASONING
@@ -12,7 +13,10 @@ from serve_daemon.gateway.tool_writing import (
     special_tokens_in,
 )
 
-__all__ = ["ReasoningSyntax", "Tag", "ToolSyntax", "reasoning_of", "syntax_of"]
+__all__ = ["ReasoningSyntax", "Tag", "ToolSyntax", "reasoning_of", "syntax_of", "thinks"]
+
+
+TOOLS = re.compile(r"\btools\b")  # the variable that tells a template of them
 
 
 def syntax_of(text_model: TextModel) -> ToolSyntax:
@@ -24,7 +28,9 @@ def syntax_of(text_model: TextModel) -> ToolSyntax:
 
 @functools.lru_cache(maxsize=64)
 def _syntax(template: str, response_template: str, special: tuple[str, ...]) -> ToolSyntax:
-    family = _family_of(_without_escapes(response_template)) or _family_of(template) or GENERIC
+    family = _family_of(_without_escapes(response_template)) or _family_of(template)
+    if family is None or not TOOLS.search(template):
+        family = GENERIC
     return family.syntax.with_special_tokens(special)
 
 
@@ -44,10 +50,19 @@ def reasoning_of(text_model: TextModel, rendered_prompt: str) -> ReasoningSyntax
         if prompt.endswith(end.strip()):
             return None  # closed by the template already: the model is not to think
         is_open = prompt.endswith(begin.rstrip())
-        if is_open or any(end.strip() in text for text in _described(text_model)):
+        if is_open or _has(text_model, end):
             special = special_tokens_in((begin, end), text_model.special_tokens)
             return ReasoningSyntax(begin, end, is_open, special)
     return None
+
+
+def thinks(text_model: TextModel) -> bool:
+    """Whether the model may think at all."""
+    return any(_has(text_model, end) for _, end in REASONING)
+
+
+def _has(text_model: TextModel, mark: str) -> bool:
+    return any(mark.strip() in text for text in _described(text_model))
 
 
 def _described(text_model: TextModel) -> tuple[str, str]:
