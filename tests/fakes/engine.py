@@ -22,6 +22,7 @@ from serve_daemon.wire.messages import (
     EngineHeartbeat,
     EngineReady,
     Failing,
+    Kind,
     Phase,
     Progress,
     Reason,
@@ -107,6 +108,8 @@ class FakeEngine:
             attn_implementation="fake",
             weights_bytes=1,
             kv_cache_bytes=1,
+            kind=Kind.EMBEDDING if behaviour.dimensions else Kind.GENERATION,
+            dimensions=behaviour.dimensions,
         )
 
     async def _beat(self) -> None:

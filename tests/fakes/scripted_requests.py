@@ -4,7 +4,8 @@ import asyncio
 
 from fakes.scripted_engines import ScriptedModel, token_at
 from serve_daemon.gateway.engines import Engine
-from serve_daemon.gateway.generation import Fits, Generation
+from serve_daemon.gateway.errand import Fits
+from serve_daemon.gateway.generation import Generation
 from serve_daemon.wire.messages import Finish, Submit
 from serve_daemon.wire.sampling import Sampling
 

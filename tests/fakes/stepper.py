@@ -12,7 +12,18 @@ from pathlib import Path
 import msgspec
 
 from fakes.behaviour import Author, Behaviour, happens
-from serve_daemon.wire.messages import Cancel, Finish, Output, Step, Submit, ToEngine, Welcome
+from fakes.vectors import packed, vector_of
+from serve_daemon.wire.messages import (
+    Cancel,
+    Embed,
+    Finish,
+    Order,
+    Output,
+    Step,
+    Submit,
+    ToEngine,
+    Welcome,
+)
 from serve_daemon.wire.sampling import NO_LOGPROBS, Logprobs
 from serve_daemon.wire.transport import Peer
 
@@ -22,7 +33,7 @@ class Running:
     """A sequence, and the gateway that asked for it."""
 
     owner: "Connection"
-    submit: Submit
+    submit: Order
     number: int
     begins: float  # loop time of its next token
     text: Iterator[int]
@@ -107,7 +118,7 @@ class Stepper:
             with Path(self._behaviour.record).open("ab") as file:
                 file.write(msgspec.json.encode(message) + b"\n")
 
-    def accept(self, connection: Connection, submit: Submit) -> None:
+    def accept(self, connection: Connection, submit: Order) -> None:
         self.requests += 1
         behaviour, loop = self._behaviour, asyncio.get_running_loop()
         if (finish := self._failure()) is not None:
@@ -125,7 +136,7 @@ class Stepper:
             submit=submit,
             number=self.requests,
             begins=loop.time() + behaviour.prefill,
-            text=self.author.write(submit.tokens),
+            text=iter(()) if isinstance(submit, Embed) else self.author.write(submit.tokens),
         )
         self._work.set()
 
@@ -163,17 +174,26 @@ class Stepper:
 
     def _advance(self, running: Running) -> None:
         self._crash_if_told_to(running)
+        if isinstance(running.submit, Embed):
+            self._embed(running, running.submit)
+            return
         token = _only_one(running.submit) or next(running.text)
         running.generated += 1
         running.begins += self._behaviour.pace
         self.generated += 1
-        finish = self._finish(running, token)
+        finish = self._finish(running, running.submit, token)
         if finish is not None:
             running.owner.ended.append(running.owner.sequences.pop(running.submit.sequence))
         output = Output(
             running.submit.sequence, [token], finish, logprobs=_logprobs(running.submit, token)
         )
         running.owner.outputs.append(output)
+
+    def _embed(self, running: Running, order: Embed) -> None:
+        dimensions = self._behaviour.dimensions
+        vectors = b"".join(packed(vector_of(text, dimensions)) for text in order.texts)
+        running.owner.ended.append(running.owner.sequences.pop(order.sequence))
+        running.owner.outputs.append(Output(order.sequence, [], Finish.STOP, vectors=vectors))
 
     def _stamp(self, connection: Connection) -> None:
         """Note when the tokens go out, by the clock that all processes of a host share."""
@@ -191,7 +211,7 @@ class Stepper:
 
     def _crash_if_told_to(self, running: Running) -> None:
         behaviour = self._behaviour
-        if behaviour.poison and behaviour.poison in self.author.read(running.submit.tokens):
+        if behaviour.poison and behaviour.poison in self._read(running.submit):
             sys.stderr.write("fake engine: aborting over a poisonous prompt\n")
             sys.stderr.flush()
             os.abort()
@@ -201,11 +221,15 @@ class Stepper:
             sys.stderr.flush()
             os.kill(os.getpid(), signal.SIGKILL)
 
-    def _finish(self, running: Running, token: int) -> Finish | None:
-        if token in running.submit.stop_tokens and self._behaviour.eos:
+    def _read(self, order: Order) -> str:
+        texts = order.texts if isinstance(order, Embed) else [order.tokens]
+        return " ".join(map(self.author.read, texts))
+
+    def _finish(self, running: Running, submit: Submit, token: int) -> Finish | None:
+        if token in submit.stop_tokens and self._behaviour.eos:
             return Finish.STOP
-        full = len(running.submit.tokens) + running.generated >= self.max_context
-        if full or running.generated >= running.submit.max_new_tokens:
+        full = len(submit.tokens) + running.generated >= self.max_context
+        if full or running.generated >= submit.max_new_tokens:
             return Finish.LENGTH
         return None
 

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 
 from fakes.scripted_engines import READY, ScriptedEngine, ScriptedModel, settle
 from fakes.scripted_requests import LENGTH, begin
-from serve_daemon.gateway import generation, verdicts
+from serve_daemon.gateway import errand, verdicts
 from serve_daemon.gateway.engines import Engine
-from serve_daemon.gateway.generation import MAX_FAILURES
+from serve_daemon.gateway.errand import MAX_FAILURES
 
 MAX_CRASHES = 2  # the third may be a verdict of guilty
 
@@ -135,7 +135,7 @@ def test_the_tokens_are_those_of_an_engine_that_never_fails(
 
     with (
         mock.patch.object(verdicts, "PATIENCE_SECONDS", 0.001),
-        mock.patch.object(generation, "IDLE_SECONDS", 0.01),
+        mock.patch.object(errand, "IDLE_SECONDS", 0.01),
         mock.patch("serve_daemon.gateway.waiting.IDLE_SECONDS", 0.01),
     ):
         asyncio.run(play())

@@ -8,10 +8,10 @@ import pytest
 
 from fakes.scripted_engines import READY, ScriptedEngine, ScriptedModel, settle
 from fakes.scripted_requests import LENGTH, begin, make
-from serve_daemon.gateway import generation
+from serve_daemon.gateway import errand
 from serve_daemon.gateway.engines import Engine
+from serve_daemon.gateway.errand import LAST_TRIAL_SECONDS, OtherModel
 from serve_daemon.gateway.errors import ApiError
-from serve_daemon.gateway.generation import LAST_TRIAL_SECONDS, OtherModel
 
 
 async def first_engine(model: ScriptedModel) -> ScriptedEngine:
@@ -176,7 +176,7 @@ async def test_a_request_hears_nothing_for_no_longer_than_a_second() -> None:
     with mock.patch("serve_daemon.gateway.waiting.IDLE_SECONDS", 0.001):
         batches = request.batches()
         assert await anext(batches) == []
-    with mock.patch.object(generation, "IDLE_SECONDS", 0.001):
+    with mock.patch.object(errand, "IDLE_SECONDS", 0.001):
         engine = await first_engine(model)
         assert [await anext(batches) for _ in range(2)] == [[], []]
         assert engine.work

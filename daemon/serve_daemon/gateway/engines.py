@@ -9,7 +9,7 @@ import structlog
 
 from serve_daemon.gateway.affinity import Load
 from serve_daemon.gateway.bell import Bell
-from serve_daemon.wire.messages import Cancel, FromEngine, Output, Step, Submit, Welcome
+from serve_daemon.wire.messages import Cancel, FromEngine, Order, Output, Step, Welcome
 from serve_daemon.wire.routing import EngineAddress
 from serve_daemon.wire.transport import Peer, connect
 
@@ -92,8 +92,8 @@ class Engine:
         slots = self.address.ready.max_requests
         return Load(self.engine_id, len(self._sequences), self._num_tokens, slots)
 
-    def submit(self, order: Submit, on_end: Callable[[], None] = _do_nothing) -> Sequence:
-        """Have a sequence generated; its number in `order` is given here.
+    def submit(self, order: Order, on_end: Callable[[], None] = _do_nothing) -> Sequence:
+        """Have an order done; the number of its sequence is given here.
 
         `on_end` is called when that has ended there, unless the engine is lost. Raises
         `EngineLost` where nothing can be begun any more.
@@ -101,7 +101,7 @@ class Engine:
         if not self.is_connected or self._is_withdrawn:
             raise EngineLost
         number = next(self._numbers)
-        sequence = self._sequences[number] = Sequence(number, self, len(order.tokens), on_end)
+        sequence = self._sequences[number] = Sequence(number, self, order.num_tokens, on_end)
         self._num_tokens += sequence.num_tokens
         self._peer.send(msgspec.structs.replace(order, sequence=number))
         return sequence

@@ -33,6 +33,22 @@ class Submit(Message, frozen=True):
     num_output: int = 0  # how many of `tokens`, at their end, were generated before
     grammar: str = ""  # in Lark, as llguidance reads it: what the output must be; "": anything
 
+    @property
+    def num_tokens(self) -> int:
+        return len(self.tokens)
+
+
+class Embed(Message, frozen=True):
+    """Make a vector of each of `texts`; all of them come in one output, with the finish."""
+
+    sequence: int  # as in Submit
+    request_id: str
+    texts: list[list[int]]  # the tokens of each
+
+    @property
+    def num_tokens(self) -> int:
+        return sum(map(len, self.texts))
+
 
 class Cancel(Message, frozen=True):
     """Free the sequence; nothing more is sent about it. Unknown numbers are no error."""
@@ -63,6 +79,7 @@ class Output(Struct, frozen=True, array_like=True):
     error: str = ""
     cached_tokens: int = 0  # of the prompt, found in the prefix cache; with the first token
     logprobs: list[Logprobs] = []  # of each token, if the sampling asks for them
+    vectors: bytes = b""  # of an Embed: float32, little-endian, one text after the other
 
 
 class Step(Message, frozen=True):
@@ -133,6 +150,13 @@ class Progress(Message, frozen=True):
     total: int = 0
 
 
+class Kind(StrEnum):
+    """What an engine takes."""
+
+    GENERATION = "generation"  # Submit
+    EMBEDDING = "embedding"  # Embed
+
+
 class EngineReady(Message, frozen=True):
     """The engine accepts sequences on its socket."""
 
@@ -147,6 +171,8 @@ class EngineReady(Message, frozen=True):
     weights_bytes: int
     kv_cache_bytes: int
     peak_bytes: int = 0  # the most memory that it had so far, on the device it computes on
+    kind: Kind = Kind.GENERATION
+    dimensions: int = 0  # of an embedding engine's vectors
 
 
 class EngineHeartbeat(Message, frozen=True):
@@ -179,7 +205,8 @@ class Failing(Message, frozen=True):
     message: str  # one line: what, and what to do
 
 
-ToEngine = Submit | Cancel
+Order = Submit | Embed  # what an engine is given to do
+ToEngine = Order | Cancel
 FromEngine = Welcome | Step
 SupervisorToEngine = Configure | UseThreads | Drain | SetLogLevel
 EngineToSupervisor = Progress | EngineReady | EngineHeartbeat | Failing
