@@ -111,6 +111,7 @@ def test_every_profile_of_a_circle_is_told() -> None:
         "models.a.aliases = ['x']\nmodels.b.aliases = ['y']",
         "models.a.max_batch_tokens = 32",
         "models.a.max_batch_tokens = 0",
+        "[models.a]\nengine = 'embedding'\nmax_batch_tokens = 8",
         "models.a.restart_delay = 30",
         "profiles.a.extends = 'b'\nprofiles.b.extends = 'c'\nprofiles.c.max_batch_tokens = 1",
     ],

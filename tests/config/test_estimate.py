@@ -6,6 +6,7 @@ import msgspec
 import pytest
 
 from config.checkpoints import write_checkpoint, write_gguf
+from serve_daemon.config.dtypes import this_cpu_has_bf16
 from serve_daemon.config.estimate import Estimate, estimate
 from serve_daemon.config.probe import Device, Probe
 from serve_daemon.config.tuning import Model
@@ -17,7 +18,13 @@ PROBE = Probe(
     attn_implementations=[],
     engines=["continuous", "compiled"],
     quantization=[],
-    program_bytes={"continuous": 1000, "compiled": 2000, "bitsandbytes": 50, "cuda": 300},
+    program_bytes={
+        "continuous": 1000,
+        "compiled": 2000,
+        "embedding": 500,
+        "bitsandbytes": 50,
+        "cuda": 300,
+    },
 )
 GPU = Device("cuda:0", "Some GPU", 16 * GIB, ["bfloat16"])
 TOKEN_BYTES = 2 * 2 * 2 * 16 * 4  # keys and values, layers, heads, size, float32
@@ -49,6 +56,24 @@ def test_each_engine_has_its_program(checkpoint: Path) -> None:
     """And bitsandbytes is only there where it is used."""
     assert of(checkpoint, engine="compiled").program == 2000
     assert of(checkpoint, quantization="bnb-4bit").program == 1050
+
+
+def test_vectors_take_no_cache(tmp_path: Path) -> None:
+    """A step has the texts that it has tokens for; one of the whole context may be more."""
+    folder = write_checkpoint(tmp_path / "m", model_type="bert", dtype=None)
+    keys = {"engine": "embedding", "dtype": "auto", "max_context": 0}
+    found = of(folder, **keys)
+    assert (found.program, found.kv_cache) == (500, 0)
+    assert found.weights == 2 * (2 * 300 * 64 + 64 * 64 + 64) * bytes_over_bfloat16()
+    assert of(folder, **keys, max_requests=64) == found
+    assert of(folder, **keys, max_batch_tokens=4096).workspace > found.workspace
+    assert of(folder, **keys, max_batch_tokens=8) == of(folder, **keys, max_batch_tokens=1024)
+    assert of(folder, **keys, attn_implementation="eager").workspace > found.workspace
+
+
+def bytes_over_bfloat16() -> int:
+    """How many times larger a value is than in bfloat16, in which the weights are stored."""
+    return 1 if this_cpu_has_bf16() else 2
 
 
 def test_what_a_model_asks_for_makes_it_larger(checkpoint: Path) -> None:

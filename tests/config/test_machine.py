@@ -140,6 +140,9 @@ def test_a_config_that_says_nothing_is_for_the_engine(content: str, tmp_path: Pa
         ("attn_implementation = 'org/some-kernel'", "attn_implementation", "engine 'continuous'"),
         ("engine = 'compiled'\ndefault_compile_level = 1", "default_compile_level", "no effect"),
         ("engine = 'compiled'\nuse_cuda_graph = false", "use_cuda_graph", "no effect"),
+        ("engine = 'embedding'\nkv_cache_memory = '1GiB'", "kv_cache_memory", "no effect"),
+        ("engine = 'embedding'\nallow_block_sharing = false", "allow_block_sharing", "no effect"),
+        ("engine = 'embedding'\nattn_implementation = 'slots'", "attn_implementation", "sdpa"),
     ],
 )
 def test_a_key_that_the_engine_has_no_use_for_is_refused(text: str, key: str, told: str) -> None:

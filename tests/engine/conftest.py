@@ -8,15 +8,15 @@ import msgspec
 import pytest
 
 from engine.client import SMOLLM2, EngineProcess, Gateway
-from engine.models import write_config
+from engine.models import write_config, write_tokenizer
 from serve_daemon.engine import engines
 from serve_daemon.wire.messages import EngineSpec
 
 
 @pytest.fixture(scope="session")
 def tiny_config(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The directory of a model with two small layers and no weights."""
-    return write_config(tmp_path_factory.mktemp("tiny"))
+    """The directory of a model with two small layers, a token for each byte, and no weights."""
+    return write_tokenizer(write_config(tmp_path_factory.mktemp("tiny")))
 
 
 @pytest.fixture(scope="session")
@@ -24,7 +24,7 @@ def tiny_spec(tiny_config: Path) -> EngineSpec:
     return EngineSpec(model="tiny", source=str(tiny_config), load_format="dummy", max_requests=8)
 
 
-@pytest.fixture(scope="session", params=engines.NAMES)
+@pytest.fixture(scope="session", params=engines.GENERATING)
 def tiny(
     request: pytest.FixtureRequest, tiny_spec: EngineSpec, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[EngineProcess]:

@@ -14,7 +14,7 @@ from engine.client import SMOLLM2, EngineProcess, Gateway
 from engine.compiled_step import compile_step
 from engine.models import VOCABULARY
 from engine.reference import Continuation, first_difference, generate, is_near_tie
-from serve_daemon.engine.engines import NAMES
+from serve_daemon.engine.engines import GENERATING
 from serve_daemon.wire.messages import EngineSpec
 
 pytestmark = [pytest.mark.model, pytest.mark.timeout(3600)]
@@ -64,7 +64,7 @@ def wrong(wanted: Sequence[Continuation], got: Sequence[list[int]]) -> dict[int,
 
 def cases() -> Iterator[Any]:
     """Every engine with every architecture; the few that tell most are for every change."""
-    for engine, architecture in product(NAMES, ARCHITECTURES):
+    for engine, architecture in product(GENERATING, ARCHITECTURES):
         is_telling = engine == "compiled" or architecture in {"llama", "gemma3_text"}
         yield pytest.param(engine, architecture, FEW, marks=() if is_telling else pytest.mark.long)
         yield pytest.param(engine, architecture, ALL, marks=pytest.mark.long)
@@ -93,7 +93,7 @@ async def test_every_architecture(
 
 
 @pytest.mark.parametrize("count", [6, pytest.param(ALL, marks=pytest.mark.long)])
-@pytest.mark.parametrize("engine", NAMES)
+@pytest.mark.parametrize("engine", GENERATING)
 async def test_smollm2(engine: str, count: int, model_cache: Path) -> None:
     """The real model, alone and all at once."""
     spec = EngineSpec(model="smollm2", source=SMOLLM2, engine=engine, dtype="float32")

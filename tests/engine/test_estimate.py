@@ -12,7 +12,7 @@ from serve_daemon.config.estimate import Estimate, estimate
 from serve_daemon.config.located import located
 from serve_daemon.config.tuning import Model
 from serve_daemon.engine import convert
-from serve_daemon.engine.engines import NAMES
+from serve_daemon.engine.engines import GENERATING
 from serve_daemon.wire.messages import EngineSpec
 
 pytestmark = pytest.mark.model
@@ -95,7 +95,7 @@ async def test_an_estimate_is_near_the_peak(model_cache: Path) -> None:
 
 
 @pytest.mark.long
-@pytest.mark.parametrize("engine", NAMES)
+@pytest.mark.parametrize("engine", GENERATING)
 @pytest.mark.parametrize("weights", QUANTIZATIONS)
 async def test_every_estimate_is_near_the_peak(
     weights: str, engine: str, model_cache: Path

@@ -11,7 +11,7 @@ import pytest
 
 from engine.client import SMOLLM2
 from engine.compiled_step import ENVIRONMENT, compile_step
-from serve_daemon.engine.engines import NAMES
+from serve_daemon.engine.engines import GENERATING
 from serve_daemon.wire.messages import EngineSpec
 
 pytestmark = [pytest.mark.model, pytest.mark.long, pytest.mark.timeout(3600)]
@@ -36,7 +36,7 @@ def perplexity(model_cache: Path, engine: str, dtype: str, quantization: str = "
     return math.exp(-float(ran.stdout))
 
 
-@pytest.mark.parametrize("engine", NAMES)
+@pytest.mark.parametrize("engine", GENERATING)
 @pytest.mark.parametrize(("dtype", "tolerance"), [("float32", 1e-4), ("bfloat16", 0.005)])
 def test_a_type_costs_no_more_than_its_rounding(
     engine: str, dtype: str, tolerance: float, model_cache: Path
@@ -46,7 +46,7 @@ def test_a_type_costs_no_more_than_its_rounding(
     assert perplexity(model_cache, engine, dtype) == pytest.approx(exact, rel=tolerance)
 
 
-@pytest.mark.parametrize("engine", NAMES)
+@pytest.mark.parametrize("engine", GENERATING)
 @pytest.mark.parametrize("quantization", ["bnb-4bit", "bnb-8bit"])
 def test_a_quantization_costs_what_it_costs_in_transformers(
     engine: str, quantization: str, model_cache: Path

@@ -27,12 +27,13 @@ def test_the_probe_is_printed_and_kept(tmp_path: Path) -> None:
     assert probe.devices[0].name == "cpu"
     assert probe.devices[0].memory_bytes > 2**20
     assert {"sdpa", "eager"} <= set(probe.attn_implementations)
-    assert probe.engines == ["continuous", "compiled"]
+    assert probe.engines == ["continuous", "compiled", "embedding"]
     assert {"python", "torch", "transformers"} <= set(probe.versions)
     assert {"bnb-4bit", "bnb-8bit", "bitsandbytes", "gguf", "fp8"} <= set(probe.quantization)
     assert not set(probe.quantization) & set(probe.unavailable_quantization)
     assert "pip install 'hqq>=0.2.1'" in probe.unavailable_quantization["hqq"]
     assert probe.program_bytes["compiled"] >= probe.program_bytes["continuous"] > 100 * 2**20
+    assert 100 * 2**20 < probe.program_bytes["embedding"] <= probe.program_bytes["continuous"]
     assert 0 < probe.program_bytes["bitsandbytes"] < probe.program_bytes["continuous"]
 
 
@@ -43,4 +44,4 @@ def test_what_an_engine_measured_is_added(tmp_path: Path) -> None:
     known = cached(str(tmp_path), "")
     assert known is not None
     assert known.program_bytes == {"continuous": 1, "bitsandbytes": 3}
-    assert known.engines == ["continuous", "compiled"]
+    assert known.engines == ["continuous", "compiled", "embedding"]

@@ -17,7 +17,7 @@ from engine.quantized import (
 )
 from engine.reference import first_difference, generate, is_near_tie
 from serve_daemon.engine import quantization
-from serve_daemon.engine.engines import NAMES
+from serve_daemon.engine.engines import GENERATING
 from serve_daemon.engine.errors import EngineError
 from serve_daemon.wire.messages import EngineReady, EngineSpec, Reason
 
@@ -73,7 +73,7 @@ async def test_a_quantized_checkpoint_needs_nothing_but_its_source(
         assert place is None or place >= exact or is_near_tie(wanted, place)
 
 
-@pytest.mark.parametrize("engine", NAMES)
+@pytest.mark.parametrize("engine", GENERATING)
 @pytest.mark.parametrize(
     ("bits", "most_bytes"), [("bnb-8bit", 0.55 * PLAIN_BYTES), ("bnb-4bit", 0.45 * PLAIN_BYTES)]
 )

@@ -13,7 +13,7 @@ from engine.compiled_step import compile_step
 from engine.models import BYTES_PER_TOKEN
 from engine.random_requests import LONGEST_ANSWER, Request, check, impossible, prompts, request
 from engine.reference import Continuation, first_difference, generate, is_near_tie
-from serve_daemon.engine.engines import NAMES
+from serve_daemon.engine.engines import GENERATING
 from serve_daemon.wire.messages import EngineSpec, Finish
 from serve_daemon.wire.sampling import Sampling
 
@@ -106,7 +106,7 @@ async def check_whole_context(gateway: Gateway) -> None:
 
 
 @pytest.mark.parametrize("count", [500, pytest.param(MANY, marks=pytest.mark.long)])
-@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("name", GENERATING)
 async def test_random_requests(
     name: str, count: int, checkpoint: Path, references: list[Continuation], model_cache: Path
 ) -> None:

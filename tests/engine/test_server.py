@@ -11,7 +11,16 @@ from serve_daemon.engine import server as servers
 from serve_daemon.engine.protocol import Facts, Stats
 from serve_daemon.engine.server import Connection, Server
 from serve_daemon.wire.framing import Receiver
-from serve_daemon.wire.messages import Cancel, Finish, FromEngine, Output, Step, Submit, Welcome
+from serve_daemon.wire.messages import (
+    Cancel,
+    Embed,
+    Finish,
+    FromEngine,
+    Output,
+    Step,
+    Submit,
+    Welcome,
+)
 from serve_daemon.wire.sampling import Sampling
 
 
@@ -123,3 +132,13 @@ async def test_what_was_cancelled_before_the_engine_looked_at_it_is_counted(
         await asyncio.sleep(0)
         connection._on_message(Submit(16, "r", [1], 9, [0], Sampling()))
     assert connection.live == {1, 16}
+
+
+async def test_what_the_engine_does_not_do_is_refused(server: Server) -> None:
+    """One that generates makes no vectors; the gateway is told so, and nobody waits."""
+    connection, gateway = connect(server)
+    connection._on_message(Embed(2, "r", [[1]]))
+    [refusal] = gateway.outputs
+    assert (refusal.sequence, refusal.finish) == (2, Finish.REFUSED)
+    assert refusal.error == "the engine takes no Embed"
+    assert connection.live == {OUTPUT.sequence}

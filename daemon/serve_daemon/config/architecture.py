@@ -1,4 +1,4 @@
-"""What a decoder looks like, from its config.json or the header of its GGUF file."""
+"""What a model looks like, from its config.json or the header of its GGUF file."""
 
 import json
 from collections.abc import Mapping
@@ -12,12 +12,12 @@ from serve_daemon.config.sources import GGUF_SUFFIX
 
 # What architectures call the same thing, in the order in which they are looked up.
 NAMES = {
-    "layers": ("num_hidden_layers", "n_layer", "num_layers"),
-    "hidden_size": ("hidden_size", "n_embd", "d_model"),
-    "heads": ("num_attention_heads", "n_head", "num_heads"),
+    "layers": ("num_hidden_layers", "n_layer", "num_layers", "n_layers"),
+    "hidden_size": ("hidden_size", "n_embd", "d_model", "dim"),
+    "heads": ("num_attention_heads", "n_head", "num_heads", "n_heads"),
     "key_value_heads": ("num_key_value_heads", "n_head_kv", "multi_query_group_num"),
     "head_size": ("head_dim", "kv_channels"),
-    "intermediate_size": ("intermediate_size", "n_inner", "ffn_dim"),
+    "intermediate_size": ("intermediate_size", "n_inner", "ffn_dim", "hidden_dim"),
     "vocabulary": ("vocab_size",),
     "max_positions": ("max_position_embeddings", "n_positions", "max_sequence_length"),
 }
@@ -34,7 +34,7 @@ GGUF_NAMES = {
 
 
 class Architecture(Struct, frozen=True):
-    """Sizes of a decoder; 0 where the checkpoint leaves one to Transformers."""
+    """Sizes of a model; 0 where the checkpoint leaves one to Transformers."""
 
     layers: int
     hidden_size: int

@@ -4,9 +4,10 @@ import re
 
 HUB_KERNEL = "ORG/NAME"  # stands for all kernels of the Hub where what they lack is told
 FLASH = ("flash_attention_2", "flash_attention_3")
-WORKING = {
+WORKING = {  # by the engine
     "continuous": ("auto", "sdpa", "eager", *FLASH),
     "compiled": ("auto", "slots"),  # it has its own
+    "embedding": ("auto", "sdpa", "eager"),
 }
 
 _HUB_KERNEL = re.compile(r"[\w.-]+/[\w.-]+(@[^\s:@]+)?(:[^\s:@]+)?", re.ASCII)

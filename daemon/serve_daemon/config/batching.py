@@ -2,6 +2,11 @@
 
 GPU_KEYS = ("use_cuda_graph", "use_async_batching", "cpu_offload_space")
 CONTINUOUS_KEYS = ("allow_block_sharing", "default_compile_level", *GPU_KEYS)
+UNUSED_KEYS = {  # by the engine that has no use for them
+    "continuous": (),
+    "compiled": CONTINUOUS_KEYS,
+    "embedding": ("kv_cache_memory", *CONTINUOUS_KEYS),
+}
 
 # Tokens of one step: a long prompt is cut, so that others' tokens don't wait for all of it.
 CPU_STEP_TOKENS = 256
@@ -12,3 +17,14 @@ def step_tokens(max_batch_tokens: int, max_requests: int, device_kind: str) -> i
     """The most tokens that a step may have; 0 leaves `max_batch_tokens` to the device."""
     usual = CPU_STEP_TOKENS if device_kind == "cpu" else ACCELERATOR_STEP_TOKENS
     return max(max_batch_tokens or usual, max_requests)
+
+
+# Of engine embedding: texts of one step are padded to one length, and none of them is cut.
+CPU_TEXTS_TOKENS = 2048
+ACCELERATOR_TEXTS_TOKENS = 16384
+
+
+def texts_tokens(max_batch_tokens: int, device_kind: str) -> int:
+    """Tokens of a step that makes vectors, padding included; a longer text is computed alone."""
+    usual = CPU_TEXTS_TOKENS if device_kind == "cpu" else ACCELERATOR_TEXTS_TOKENS
+    return max_batch_tokens or usual

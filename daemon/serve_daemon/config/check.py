@@ -3,11 +3,12 @@
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
-from serve_daemon.config import attention
+from serve_daemon.config import attention, model_kind
 from serve_daemon.config.address import parse_address
-from serve_daemon.config.batching import CONTINUOUS_KEYS
+from serve_daemon.config.batching import UNUSED_KEYS
 from serve_daemon.config.checkpoint import GGUF, quantization_of
 from serve_daemon.config.layers import is_relative_path
+from serve_daemon.config.located import located
 from serve_daemon.config.machine import Broken, check_machine
 from serve_daemon.config.probe import Probe
 from serve_daemon.config.problems import KeyPath
@@ -37,7 +38,11 @@ def check(
     for name in config.models:
         chain = model_chain(config, name)
         if unknown.isdisjoint(path for path, _ in chain):
-            yield from _model(effective_model(config, name), chain, probe)
+            model = effective_model(config, name)
+            yield from _model(model, chain, probe)
+            checkpoint = located(model.source, config.engine.python, with_weights=False)
+            if problem := model_kind.problem_of(model.engine, checkpoint):
+                yield Finding(_path(chain, "engine", "source"), f"{model.source} {problem}")
 
 
 def _listen_twice(config: Config) -> Iterator[Finding]:
@@ -99,7 +104,8 @@ def _model(model: Model, chain: Chain, probe: Probe | None) -> Iterator[Finding]
             " name fewer"
         )
         yield Finding(_path(chain, "device", "replicas"), message)
-    if 0 < model.max_batch_tokens < model.max_requests:
+    is_decoding = model.engine != model_kind.EMBEDDING
+    if is_decoding and 0 < model.max_batch_tokens < model.max_requests:
         message = (
             f"{model.max_batch_tokens} tokens a step can't hold one for each of"
             f" {model.max_requests} max_requests, raise it or lower max_requests"
@@ -119,10 +125,9 @@ def _engine(model: Model) -> Iterator[Broken]:
     """What the model's engine or its checkpoint has no use for."""
     if problem := attention.problem_of(model.engine, model.attn_implementation):
         yield ("attn_implementation", "engine"), problem
-    if model.engine != "continuous":
-        for key in CONTINUOUS_KEYS:
-            if getattr(model, key) != Model.model_fields[key].default:
-                yield (key, "engine"), f'has no effect with engine "{model.engine}", remove it'
+    for key in UNUSED_KEYS[model.engine]:
+        if getattr(model, key) != Model.model_fields[key].default:
+            yield (key, "engine"), f'has no effect with engine "{model.engine}", remove it'
     stored = quantization_of(model.source)
     if model.quantization != "none" and stored not in {"", GGUF}:
         message = f"the weights of {model.source} are quantized by {stored} already, remove it"

@@ -4,14 +4,14 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from serve_daemon.config import dtypes, kv_cache
+from serve_daemon.config import dtypes, kv_cache, model_kind
 from serve_daemon.config.architecture import Architecture, architecture_of
-from serve_daemon.config.batching import step_tokens
+from serve_daemon.config.batching import step_tokens, texts_tokens
 from serve_daemon.config.checkpoint import BITSANDBYTES, GGUF, quantization_of
 from serve_daemon.config.free_memory import total_host_bytes
 from serve_daemon.config.located import located
 from serve_daemon.config.probe import Probe
-from serve_daemon.config.tensors import Tensor, tensors_of
+from serve_daemon.config.tensors import Tensor, dtype_of, tensors_of
 from serve_daemon.config.tuning import Model
 from serve_daemon.config.weight_bytes import Holding, dummy_tensors, held_bytes
 
@@ -72,6 +72,10 @@ class _Subject(Struct, frozen=True):
         return Estimate(self._program_bytes, weights, cache, self._workspace_bytes(cache))
 
     @property
+    def _makes_vectors(self) -> bool:
+        return self.model.engine == model_kind.EMBEDDING
+
+    @property
     def _kind(self) -> str:
         """Of the device."""
         asked = self.model.devices[0]
@@ -95,6 +99,8 @@ class _Subject(Struct, frozen=True):
     def _dtype(self) -> str:
         has_bf16 = dtypes.this_cpu_has_bf16()
         named = self.architecture.dtype
+        if self._makes_vectors:
+            named = named or dtype_of(self.tensors)
         return dtypes.resolve(self.model.dtype, named, self._kind, cpu_has_bf16=has_bf16)
 
     @property
@@ -105,6 +111,7 @@ class _Subject(Struct, frozen=True):
     def _holding(self) -> Holding:
         on_cpu = self._kind == CPU
         is_plain = self._stored in {"", GGUF} and self._dtype == "bfloat16"
+        is_plain &= not self._makes_vectors
         return Holding(
             bytes_per_value=self._bytes_per_value,
             quantization=self.model.quantization,
@@ -115,6 +122,8 @@ class _Subject(Struct, frozen=True):
         )
 
     def _cache_bytes(self, weights: int) -> int:
+        if self._makes_vectors:
+            return 0
         sizes, model = self.architecture, self.model
         wishes = kv_cache.Wishes(
             model.engine, model.max_requests, model.max_context, int(model.kv_cache_memory)
@@ -142,14 +151,32 @@ class _Subject(Struct, frozen=True):
         return min([*whole, *(limit for limit in limits if limit is not None)], default=0)
 
     def _workspace_bytes(self, cache: int) -> int:
+        if self._makes_vectors:
+            return self._lasting_bytes + self._texts_bytes
         sizes, model = self.architecture, self.model
         logits = model.max_requests * sizes.vocabulary * 4 * LOGITS_COPIES
-        states = 2 * sizes.hidden_size + sizes.intermediate_size + 2 * sizes.heads * sizes.head_size
         tokens = step_tokens(model.max_batch_tokens, model.max_requests, self._kind)
-        activations = tokens * states * self._bytes_per_value * ACTIVATION_COPIES
+        activations = tokens * self._token_bytes
         # What a layer attends to is put together from the pages that it lies in.
         gathered = 2 * cache // sizes.layers if model.engine == "continuous" else 0
         return self._lasting_bytes + logits + activations + gathered
+
+    @property
+    def _token_bytes(self) -> int:
+        """What a layer makes of one token of a step."""
+        sizes = self.architecture
+        states = 2 * sizes.hidden_size + sizes.intermediate_size + 2 * sizes.heads * sizes.head_size
+        return states * self._bytes_per_value * ACTIVATION_COPIES
+
+    @property
+    def _texts_bytes(self) -> int:
+        """What a step of engine embedding takes: of several texts, or of the longest alone."""
+        model, longest = self.model, model_kind.longest_text(self.checkpoint)
+        longest = min(model.max_context or longest, longest)
+        tokens = max(texts_tokens(model.max_batch_tokens, self._kind), longest)
+        is_eager = model.attn_implementation == "eager"
+        scores = 2 * self.architecture.heads * longest * self._bytes_per_value * is_eager
+        return tokens * (self._token_bytes + scores)
 
     @property
     def _lasting_bytes(self) -> int:

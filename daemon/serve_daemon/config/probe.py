@@ -14,6 +14,7 @@ import msgspec
 from msgspec import Struct
 
 from serve_daemon import __version__
+from serve_daemon.config.attention import WORKING
 
 _DRIVERS = (Path("/proc/driver/nvidia/version"), Path("/sys/module/amdgpu/version"))
 _PACKAGE_DIRECTORIES = (
@@ -74,7 +75,7 @@ def key(python: str) -> str:
     """A name for all that decides what engines can do: interpreter, packages, driver, devices."""
     interpreter = Path(python or sys.executable)
     # Links such as python and python3 in one directory are one interpreter.
-    lines = [__version__, str(interpreter.parent), str(interpreter.resolve())]
+    lines = [__version__, *WORKING, str(interpreter.parent), str(interpreter.resolve())]
     lines += _stamps(interpreter.parent.parent)
     lines += [_content(driver) for driver in _DRIVERS]
     lines += [f"{name}={os.environ.get(name)}" for name in _VARIABLES]

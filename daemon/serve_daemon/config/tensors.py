@@ -2,6 +2,7 @@
 
 import json
 import math
+from collections.abc import Iterable
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from serve_daemon.config.sources import GGUF_SUFFIX
 INDEX = "model.safetensors.index.json"
 LARGEST_HEADER_BYTES = 100 * 1024 * 1024  # what the library of the format takes
 FLOATS = frozenset({"F64", "F32", "F16", "BF16"})
+DTYPES = {"F32": "float32", "F16": "float16", "BF16": "bfloat16"}  # as a config names them
 
 
 class Tensor(Struct, frozen=True):
@@ -35,6 +37,12 @@ def tensors_of(checkpoint: Path) -> list[Tensor]:
     if checkpoint.suffix == GGUF_SUFFIX:
         return [_unpacked(each) for each in gguf_header.read(checkpoint).tensors]
     return [tensor for file in _files(checkpoint) for tensor in _safetensors(file)]
+
+
+def dtype_of(tensors: Iterable[Tensor]) -> str:
+    """The type of the largest, as a config names it; "" where that is none of a model's."""
+    largest = max(tensors, key=lambda tensor: tensor.bytes, default=None)
+    return DTYPES.get(largest.dtype, "") if largest is not None else ""
 
 
 def _safetensors(file: Path) -> list[Tensor]:

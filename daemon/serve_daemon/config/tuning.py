@@ -20,10 +20,11 @@ from serve_daemon.config.values import (
 class Tuning(Table):
     """The keys that a profile may set and a model may override."""
 
-    engine: Literal["continuous", "compiled"] = key(
+    engine: Literal["continuous", "compiled", "embedding"] = key(
         "continuous",
         "How tokens are made: continuous is Transformers' continuous batching, compiled a decode"
-        " loop compiled ahead of time, which requests join and leave as well.",
+        " loop compiled ahead of time, which requests join and leave as well. embedding makes no"
+        " tokens, but the vectors of /v1/embeddings.",
         Effect.REPLACE,
     )
     dtype: Literal["auto", "bfloat16", "float16", "float32"] = key(
@@ -60,7 +61,11 @@ class Tuning(Table):
         "Whether Python code that comes with the checkpoint may run.",
         Effect.REPLACE,
     )
-    max_requests: Count = key(32, "Sequences that decode at once; more wait.", Effect.REPLACE)
+    max_requests: Count = key(
+        32,
+        "Sequences that decode at once, or requests for embeddings that share steps; more wait.",
+        Effect.REPLACE,
+    )
     max_context: CountOrZero = key(
         0,
         "Tokens of a sequence, prompt and output together. 0: what the model and the KV cache"

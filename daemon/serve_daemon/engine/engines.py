@@ -4,12 +4,13 @@ from collections.abc import Callable
 from importlib import import_module
 
 from serve_daemon.engine.loader import Loaded
-from serve_daemon.engine.protocol import Engine
+from serve_daemon.engine.protocol import AnyEngine
 from serve_daemon.wire.messages import EngineSpec
 
-NAMES = ("continuous", "compiled")
+GENERATING = ("continuous", "compiled")
+NAMES = (*GENERATING, "embedding")
 
-Make = Callable[[Loaded, EngineSpec, int], Engine]  # the last: threads to compute with
+Make = Callable[[Loaded, EngineSpec, int], AnyEngine]  # the last: threads to compute with
 
 
 def implementation(spec: EngineSpec) -> Make:

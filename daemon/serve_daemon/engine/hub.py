@@ -1,5 +1,6 @@
 """Checkpoints from the Hugging Face Hub: found in the local cache, else downloaded into it."""
 
+import re
 import shutil
 import threading
 from collections.abc import Callable, Sequence
@@ -15,6 +16,8 @@ Report = Callable[[str, int, int], None]  # what, bytes done, bytes in all
 
 MODEL_FILES = (".safetensors", ".json", ".jinja", ".model", ".txt")
 CODE_FILES = (".py",)
+# Of what sentence-transformers does after the model, as 1_Pooling; nothing else lies in folders.
+OF_MODULES = re.compile(r"\d+_\w+/(config\.json|model\.safetensors)")
 MARGIN_BYTES = 256 * 1024 * 1024  # left free on the disk
 
 
@@ -52,7 +55,7 @@ def wanted_files(names: Sequence[str], with_weights: bool, with_code: bool) -> l
     return [
         name
         for name in names
-        if name.endswith(endings) and "/" not in name
+        if name.endswith(endings) and ("/" not in name or OF_MODULES.fullmatch(name))
         if with_weights or not name.endswith(".safetensors")
     ]
 

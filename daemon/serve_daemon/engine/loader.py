@@ -6,7 +6,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from serve_daemon.config import located, sources
+from serve_daemon.config import located, model_kind, sources
 from serve_daemon.engine import artefacts, attention, convert, hub, quantization, weights
 from serve_daemon.engine.errors import EngineError, classify
 from serve_daemon.wire.messages import EngineSpec, Phase, Reason
@@ -48,6 +48,12 @@ def locate(spec: EngineSpec, announce: Announce) -> Path:
     except sources.SourceError as error:
         is_malformed = isinstance(error, sources.MalformedSourceError)
         raise EngineError(Reason.CONFIG if is_malformed else Reason.SOURCE, str(error)) from error
+
+
+def check_kind(spec: EngineSpec, checkpoint: Path) -> None:
+    """Raise `EngineError` for a model of vectors that is to generate, and for the reverse."""
+    if problem := model_kind.problem_of(spec.engine, checkpoint):
+        raise EngineError(Reason.CONFIG, f"source '{spec.source}' {problem}")
 
 
 def _locate(spec: EngineSpec, announce: Announce) -> Path:

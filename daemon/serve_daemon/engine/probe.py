@@ -23,7 +23,9 @@ DTYPES = ["bfloat16", "float16", "float32"]
 def print_probe() -> int:
     """Print what was found out as JSON and keep it in the cache directory."""
     has_bitsandbytes = not quantization.missing_packages(BITSANDBYTES)
-    sizes = footprint.measured(engines.NAMES, with_bitsandbytes=has_bitsandbytes)
+    # Each is measured with those before it: the one that imports the least comes first.
+    names = ("embedding", *engines.GENERATING)
+    sizes = footprint.measured(names, with_bitsandbytes=has_bitsandbytes)
     probe = find_out(sizes)
     config_probe.store(str(cache_directory()), "", probe)
     sys.stdout.write(msgspec.json.format(msgspec.json.encode(probe)).decode() + "\n")

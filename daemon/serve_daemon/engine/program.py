@@ -14,7 +14,7 @@ from serve_daemon.engine import engines, footprint, heap, loader, quantization
 from serve_daemon.engine.death import die_with_parent
 from serve_daemon.engine.errors import classify
 from serve_daemon.engine.peak import context_bytes, peak_bytes
-from serve_daemon.engine.protocol import Engine
+from serve_daemon.engine.protocol import AnyEngine
 from serve_daemon.engine.server import Server
 from serve_daemon.wire import logs, transport
 from serve_daemon.wire.messages import (
@@ -60,7 +60,7 @@ class Program:
             SupervisorToEngine, self._on_message, lambda _error: self._exit(1)
         )
         self._configure: Configure | None = None
-        self._engine: Engine | None = None
+        self._engine: AnyEngine | None = None
         self._server: Server | None = None
         self._threads = 1
         self._device = "cpu"
@@ -137,6 +137,7 @@ class Program:
     def _build(self, configure: Configure) -> None:
         cache = Path(configure.cache_directory)
         checkpoint = loader.locate(configure.spec, self._announce)
+        loader.check_kind(configure.spec, checkpoint)
         quantization.check(configure.spec, checkpoint)
         self._announce(Phase.IMPORTING, "torch", 0, 0)
         program_bytes = footprint.measured(
@@ -171,6 +172,8 @@ class Program:
             weights_bytes=facts.weights_bytes,
             kv_cache_bytes=facts.kv_cache_bytes,
             peak_bytes=peak_bytes(facts.device),
+            kind=facts.kind,
+            dimensions=facts.dimensions,
         )
         _keep_probe(cache, program_bytes | context_bytes(facts.device))
         self._call(self._become_ready, engine, server, ready)
@@ -183,7 +186,7 @@ class Program:
 
     # ------------------------------------------------ ready, and the ways to end
 
-    def _become_ready(self, engine: Engine, server: Server, ready: EngineReady) -> None:
+    def _become_ready(self, engine: AnyEngine, server: Server, ready: EngineReady) -> None:
         engine.use_threads(self._threads)
         self._engine, self._server, self._device = engine, server, ready.device
         server.note_end()

@@ -1,10 +1,10 @@
 """What every implementation of an engine offers to the program around it."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from msgspec import Struct
 
-from serve_daemon.wire.messages import Output, Submit
+from serve_daemon.wire.messages import Embed, Kind, Output, Submit
 
 Outputs = dict[int, list[Output]]  # by owner
 
@@ -21,6 +21,8 @@ class Facts(Struct, frozen=True):
     attn_implementation: str
     weights_bytes: int
     kv_cache_bytes: int
+    kind: Kind = Kind.GENERATION
+    dimensions: int = 0  # of the vectors that an embedder makes
 
 
 class Stats(Struct, frozen=True):
@@ -42,19 +44,17 @@ class Sink(Protocol):
         """Take the last word: the computing thread has ended."""
 
 
-class Engine(Protocol):
-    """Token ids in, token ids out. A sequence is named by its owner and its number there.
+class Worker(Protocol):
+    """What engines of every kind have in common. A sequence has an owner, and a number there.
 
-    Every submitted sequence ends with exactly one finish unless it is cancelled. All methods
-    return at once and may be called from any one thread.
+    Every sequence ends with exactly one finish unless it is cancelled. All methods return at once
+    and may be called from any one thread.
     """
 
     def start(self, sink: Sink) -> None:
-        """Warm up, then compute for `sink`; returns when sequences can be submitted."""
+        """Warm up, then compute for `sink`; returns when sequences can be begun."""
 
     def facts(self) -> Facts: ...
-
-    def submit(self, owner: int, sequence: Submit) -> None: ...
 
     def cancel(self, owner: int, sequence: int) -> None: ...
 
@@ -64,3 +64,19 @@ class Engine(Protocol):
 
     def stop(self) -> None:
         """End the computing thread; sequences are dropped."""
+
+
+class Engine(Worker, Protocol):
+    """Token ids in, token ids out."""
+
+    def submit(self, owner: int, sequence: Submit) -> None: ...
+
+
+@runtime_checkable
+class Embedder(Worker, Protocol):
+    """Token ids in, a vector of each text out."""
+
+    def embed(self, owner: int, sequence: Embed) -> None: ...
+
+
+AnyEngine = Engine | Embedder

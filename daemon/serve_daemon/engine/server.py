@@ -4,11 +4,22 @@ import asyncio
 import itertools
 import threading
 from collections.abc import Callable
+from typing import Any
 
 import structlog
 
-from serve_daemon.engine.protocol import Engine, Outputs
-from serve_daemon.wire.messages import Cancel, Finish, Output, Step, Submit, ToEngine, Welcome
+from serve_daemon.engine.protocol import AnyEngine, Embedder, Outputs
+from serve_daemon.wire.messages import (
+    Cancel,
+    Embed,
+    Finish,
+    Order,
+    Output,
+    Step,
+    Submit,
+    ToEngine,
+    Welcome,
+)
 from serve_daemon.wire.transport import Peer
 
 # Of one gateway at a time, and of all since the last outputs: what was cancelled meanwhile waits
@@ -46,17 +57,24 @@ class Connection(Peer[ToEngine]):
 
     def _on_message(self, message: ToEngine) -> None:
         match message:
-            case Submit(sequence=sequence) if self._is_full:
-                reason = f"the engine has {MAX_SEQUENCES} sequences already"
-                self.send(Step([Output(sequence, [], Finish.REFUSED, reason)]))
-            case Submit(sequence=sequence):
-                self.live.add(sequence)
-                self._server.num_new += 1
-                self._server.engine.submit(self.owner, message)
+            case Submit() | Embed():
+                self._begin(message)
             case Cancel(sequence=sequence) if sequence in self.live:
                 self.live.remove(sequence)
                 self._server.note_end()
                 self._server.engine.cancel(self.owner, sequence)
+
+    def _begin(self, order: Order) -> None:
+        begin = self._server.takes.get(type(order))
+        if begin is None or self._is_full:
+            reason = f"the engine has {MAX_SEQUENCES} sequences already"
+            if begin is None:
+                reason = f"the engine takes no {type(order).__name__}"
+            self.send(Step([Output(order.sequence, [], Finish.REFUSED, reason)]))
+            return
+        self.live.add(order.sequence)
+        self._server.num_new += 1
+        begin(self.owner, order)
 
     @property
     def _is_full(self) -> bool:
@@ -75,12 +93,13 @@ class Server:
     def __init__(
         self,
         *,
-        engine: Engine,
+        engine: AnyEngine,
         welcome: Welcome,
         loop: asyncio.AbstractEventLoop,
         on_fatal: Callable[[BaseException], None],
     ) -> None:
         self.engine = engine
+        self.takes = _taken_by(engine)
         self.num_new = 0  # sequences, since the last outputs
         self._welcome = welcome
         self._loop = loop
@@ -154,3 +173,10 @@ class Server:
     def _tell_if_empty(self) -> None:
         if self._on_empty is not None and not self._connections:
             self._on_empty()
+
+
+def _taken_by(engine: AnyEngine) -> dict[type, Callable[[int, Any], None]]:
+    """What begins a sequence there, by the kind of order that asks for it."""
+    if isinstance(engine, Embedder):
+        return {Embed: engine.embed}
+    return {Submit: engine.submit}

@@ -4,13 +4,15 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from serve_daemon.config import dtypes
+from serve_daemon.config import dtypes, tensors
+from serve_daemon.config.model_kind import EMBEDDING
 from serve_daemon.engine import quantization
 from serve_daemon.engine.errors import EngineError
 from serve_daemon.wire.messages import EngineSpec, Reason
 
 DUMMY_SEED = 0
 NAMED = 3  # weights that an error names
+UNUSED = ("pooler.",)  # weights that no vector is made with, whatever its pooling
 
 
 def from_checkpoint(spec: EngineSpec, folder: Path, device: str) -> Any:
@@ -19,15 +21,15 @@ def from_checkpoint(spec: EngineSpec, folder: Path, device: str) -> Any:
     Raises `EngineError` where weights are missing, which Transformers would make up.
     """
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig
 
     from serve_daemon.engine.mapped import ReadOnce
 
     config = AutoConfig.from_pretrained(folder, trust_remote_code=spec.trust_remote_code)
-    dtype = getattr(torch, dtype_of(spec, _named(config.dtype), device))
+    dtype = getattr(torch, dtype_of(spec, _named(config.dtype) or _stored(spec, folder), device))
     placement = {} if device == "cpu" else {"device_map": {"": device}}
     with ReadOnce():
-        model, report = AutoModelForCausalLM.from_pretrained(
+        model, report = _auto_class(spec).from_pretrained(
             folder,
             config=config,
             dtype=dtype,
@@ -36,20 +38,22 @@ def from_checkpoint(spec: EngineSpec, folder: Path, device: str) -> Any:
             **placement | quantization.arguments(spec, dtype, device),
             **_attention(spec),
         )
-    _check_complete(report["missing_keys"], folder)
+    unused = UNUSED if spec.engine == EMBEDDING else ()
+    missing = (name for name in report["missing_keys"] if not name.startswith(unused))
+    _check_complete(missing, folder)
     return model
 
 
 def dummy(spec: EngineSpec, folder: Path, device: str) -> Any:
     """A model with random weights, of the architecture that the config in `folder` describes."""
     import torch
-    from transformers import AutoConfig, AutoModelForCausalLM
+    from transformers import AutoConfig
 
     config = AutoConfig.from_pretrained(folder, trust_remote_code=spec.trust_remote_code)
     dtype = getattr(torch, dtype_of(spec, _named(config.dtype), device))
     torch.manual_seed(DUMMY_SEED)
     with torch.device(device):
-        model = AutoModelForCausalLM.from_config(
+        model = _auto_class(spec).from_config(
             config, dtype=dtype, trust_remote_code=spec.trust_remote_code, **_attention(spec)
         )
     if spec.quantization == "none":
@@ -68,6 +72,21 @@ def dtype_of(spec: EngineSpec, checkpoint: str, device: str) -> str:
     """The type to compute in; `checkpoint` is that of the weights, "" where it isn't known."""
     kind = device.partition(":")[0]
     return dtypes.resolve(spec.dtype, checkpoint, kind, cpu_has_bf16=dtypes.this_cpu_has_bf16())
+
+
+def _auto_class(spec: EngineSpec) -> Any:
+    import transformers
+
+    makes_vectors = spec.engine == EMBEDDING
+    return transformers.AutoModel if makes_vectors else transformers.AutoModelForCausalLM
+
+
+def _stored(spec: EngineSpec, folder: Path) -> str:
+    """The type of the weights where no config names it; "" where that makes no difference.
+
+    Models of vectors are mostly small and stored in the type that they are meant to compute in.
+    """
+    return tensors.dtype_of(tensors.tensors_of(folder)) if spec.engine == EMBEDDING else ""
 
 
 def _attention(spec: EngineSpec) -> dict[str, str]:
