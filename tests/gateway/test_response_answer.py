@@ -27,7 +27,11 @@ from serve_daemon.wire.messages import Finish
 
 TOOL = {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}}
 ERROR = ErrorBody("The engine went away.", "server_error", None, "engine_failed")
-CALL = [CallBegins(0, "call_1", "look"), CallArguments(0, '{"at":'), CallArguments(0, "1}")]
+CALL: list[Piece] = [
+    CallBegins(0, "call_1", "look"),
+    CallArguments(0, '{"at":'),
+    CallArguments(0, "1}"),
+]
 
 
 def request(**fields: Any) -> ResponsesRequest:
@@ -122,7 +126,14 @@ def _without_ids(response: dict[str, Any]) -> dict[str, Any]:
 
 def test_each_kind_of_piece_is_an_item_of_its_own() -> None:
     """In the order in which they came; space between them is none."""
-    pieces = [Reasoning("hm"), Text("\n\n"), Text("I look. "), *CALL, CallEnds(0), Text("\n")]
+    pieces: list[Piece] = [
+        Reasoning("hm"),
+        Text("\n\n"),
+        Text("I look. "),
+        *CALL,
+        CallEnds(0),
+        Text("\n"),
+    ]
     reasoning, message, call = output_of(pieces)
     assert reasoning["content"] == [{"type": "reasoning_text", "text": "hm"}]
     assert message["content"][0]["text"] == "I look. "
@@ -147,14 +158,18 @@ def test_an_answer_of_nothing_is_a_message(text: str) -> None:
 def test_a_call_that_is_cut_is_incomplete(arguments: str, status: str) -> None:
     """As its arguments show."""
     answer = answer_to(request(), FakeCompletion(Finish.LENGTH))
-    pieces = [CallBegins(0, "call_1", "look"), CallArguments(0, arguments), CallEnds(0)]
+    pieces: list[Piece] = [
+        CallBegins(0, "call_1", "look"),
+        CallArguments(0, arguments),
+        CallEnds(0),
+    ]
     (call,) = check_stream(told(answer, pieces))["output"]
     assert call["status"] == status
 
 
 def test_calls_beyond_the_most_are_left_out() -> None:
     """As if the model had not made them."""
-    second = [CallBegins(1, "call_2", "look"), CallArguments(1, "{}"), CallEnds(1)]
+    second: list[Piece] = [CallBegins(1, "call_2", "look"), CallArguments(1, "{}"), CallEnds(1)]
     output = output_of([*CALL, CallEnds(0), *second], max_tool_calls=1)
     assert [item["call_id"] for item in output] == ["call_1"]
 
@@ -169,7 +184,7 @@ def test_calls_beyond_the_most_are_left_out() -> None:
 )
 def test_a_summary_of_reasoning_is_drawn_from_it(summary: str, expected: list[str]) -> None:
     """Where one is asked for; its events come before the item is done."""
-    pieces = [Reasoning("First. And more."), Reasoning("\n\nThen? No."), Text("x")]
+    pieces: list[Piece] = [Reasoning("First. And more."), Reasoning("\n\nThen? No."), Text("x")]
     item = output_of(pieces, reasoning={"summary": summary})[0]
     assert [part["text"] for part in item["summary"]] == expected
 

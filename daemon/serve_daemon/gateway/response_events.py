@@ -1,7 +1,9 @@
 """A completion in the words of the Responses API: its object, and the events of its stream."""
 
 import time
+from collections import deque
 from collections.abc import Iterator, Sequence
+from itertools import chain
 
 import msgspec
 from falcon.asgi import SSEvent
@@ -24,7 +26,7 @@ from serve_daemon.gateway.pieces import Piece
 from serve_daemon.gateway.response_frames import EventNumbers
 from serve_daemon.gateway.response_items import Terms
 from serve_daemon.gateway.response_making import response_of
-from serve_daemon.gateway.response_output import OutputInTheMaking
+from serve_daemon.gateway.response_output import OutputInTheMaking, merged
 from serve_daemon.gateway.response_summaries import SUMMARIES
 from serve_daemon.wire.messages import Finish
 
@@ -111,10 +113,8 @@ class ResponseAnswer:
         yield self._event("response.failed")
 
     def whole(self, pieces: Sequence[Piece]) -> bytes:
-        for _ in self.tell(pieces):
-            """No event is sent, but what they tell is in the object."""
-        for _ in self.end():
-            """The same."""
+        events = (self.tell(list(merged(pieces))), self.end())
+        deque(chain.from_iterable(events), maxlen=0)  # what they tell is in the object
         return encode(self.response)
 
     # ------------------------------------------------------------ parts

@@ -1,6 +1,7 @@
 """The output of a response in the making: which item a piece belongs to, and which are done."""
 
 from collections.abc import Iterable, Iterator
+from itertools import groupby
 
 from serve_daemon.api.logprobs import TokenLogprob
 from serve_daemon.api.response_output import ItemStatus, OutputItem
@@ -15,6 +16,26 @@ from serve_daemon.gateway.response_items import (
     Terms,
 )
 from serve_daemon.gateway.response_logprobs import TokenQueue
+
+
+def merged(pieces: Iterable[Piece]) -> Iterator[Piece]:
+    """The same answer in as few pieces as it can have."""
+
+    def kind_of(piece: Piece) -> tuple[type[Piece], int]:
+        return type(piece), piece.index if isinstance(piece, CallArguments) else 0
+
+    for (kind, index), some in groupby(pieces, kind_of):
+        if kind is CallArguments:
+            yield CallArguments(index, _joined(some))
+        elif kind is Text or kind is Reasoning:
+            yield kind(_joined(some))
+        else:
+            yield from some
+
+
+def _joined(pieces: Iterable[Piece]) -> str:
+    texts = (each for each in pieces if isinstance(each, Text | Reasoning | CallArguments))
+    return "".join(each.text for each in texts)
 
 
 class OutputInTheMaking:
@@ -95,6 +116,7 @@ class OutputInTheMaking:
             if piece.text.isspace():
                 return
             item = ReasoningInTheMaking(*self._place)
+            piece = Reasoning(piece.text.lstrip())
             yield from self._begin(item)
         yield item.add(piece.text)
 
@@ -111,9 +133,10 @@ class OutputInTheMaking:
             yield call.add(piece.text)
 
     def _end_call(self, piece: CallEnds, *, is_cut: bool) -> Iterator[Frame]:
-        if (call := self._open_call(piece.index)) is not None:
-            is_whole = not is_cut or call.is_whole
-            yield from self._end_open("completed" if is_whole else "incomplete")
+        call = self._open_call(piece.index)
+        if call is None or (is_cut and not call.is_whole):
+            return  # if it is the last one, it is incomplete
+        yield from self._end_open("completed")
 
     # ------------------------------------------------------------ the open item
 
