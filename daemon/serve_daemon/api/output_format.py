@@ -13,18 +13,20 @@ from serve_daemon.api.fields import (
     as_object,
     boolean,
     join,
-    missing,
+    object_schema,
     only,
     read_object,
     strings,
     text,
-    unsupported,
     wrong_type,
 )
+from serve_daemon.api.schemas import Schema, array_of, described
+from serve_daemon.api.variants import variant
 
 Kind = Literal["text", "json_object", "json_schema", "regex", "choice", "grammar"]
 
 MAX_CHOICES = 1024
+NOT_EMPTY: Schema = {"type": "string", "minLength": 1}
 NAME = re.compile(r"[a-zA-Z0-9_-]{1,64}")
 
 
@@ -49,40 +51,7 @@ TEXT = OutputFormat()
 # ---------------------------------------------------------------- OpenAI's forms
 
 
-def response_format(value: Any, path: str) -> OutputFormat:
-    """`response_format` of chat completions: a JSON schema stands in an object of its own."""
-    match _kind(value, path):
-        case "json_schema":
-            attributes = read_object(_RESPONSE_FORMAT, value, path)
-            return OutputFormat("json_schema", **attributes["json_schema"])
-        case kind:
-            read_object(_TYPE_ALONE, value, path)
-            return TEXT if kind == "text" else OutputFormat(kind, field=path)
-
-
-def text_format(value: Any, path: str) -> OutputFormat:
-    """`text.format` of responses: all fields of a JSON schema stand beside its type."""
-    match _kind(value, path):
-        case "json_schema":
-            attributes = read_object(_TEXT_FORMAT, value, path)
-            return OutputFormat("json_schema", **attributes, field=join(path, "schema"))
-        case kind:
-            read_object(_TYPE_ALONE, value, path)
-            return TEXT if kind == "text" else OutputFormat(kind, field=path)
-
-
-def _kind(value: Any, path: str) -> Kind:
-    where = join(path, "type")
-    kind = as_object(value, path).get("type")
-    if kind is None:
-        raise missing(where)
-    match text(kind, where):
-        case "text" | "json_object" | "json_schema" as known:
-            return known
-        case _:
-            raise unsupported(where, kind)
-
-
+@described({"type": "string", "pattern": f"^{NAME.pattern}$"})
 def _schema_name(value: Any, path: str) -> str:
     name = text(value, path)
     if not NAME.fullmatch(name):
@@ -94,12 +63,9 @@ def _schema_name(value: Any, path: str) -> str:
     return name
 
 
+@described({"type": "object"})
 def _schema(value: Any, path: str) -> dict[str, Any]:
     return as_object(value, path)
-
-
-def _named_schema(value: Any, path: str) -> dict[str, Any]:
-    return read_object(_NAMED_SCHEMA, value, path) | {"field": join(path, "schema")}
 
 
 _NAMED_SCHEMA: Table = {
@@ -108,38 +74,43 @@ _NAMED_SCHEMA: Table = {
     "schema": Field(_schema, "schema"),
     "strict": Field(boolean, "strict"),
 }
-_TYPE_ALONE: Table = {"type": Field(text)}
-_RESPONSE_FORMAT: Table = {
-    "type": Field(text),
-    "json_schema": Field(_named_schema, "json_schema", required=True),
-}
-_TEXT_FORMAT: Table = {
-    "type": Field(text),
-    **_NAMED_SCHEMA,
-    "schema": Field(_schema, "schema", required=True),
-}
+
+
+@described(object_schema(_NAMED_SCHEMA))
+def _named_schema(value: Any, path: str) -> dict[str, Any]:
+    return read_object(_NAMED_SCHEMA, value, path) | {"field": join(path, "schema")}
+
+
+_TYPE: Table = {"type": Field(text)}
+_TYPES_ALONE: dict[str, Table] = {"text": _TYPE, "json_object": _TYPE}
+_IN_CHAT: Table = {**_TYPE, "json_schema": Field(_named_schema, "json_schema", required=True)}
+_IN_RESPONSES: Table = {**_TYPE, **_NAMED_SCHEMA, "schema": Field(_schema, "schema", required=True)}
+_chat_format = variant({**_TYPES_ALONE, "json_schema": _IN_CHAT})
+_responses_format = variant({**_TYPES_ALONE, "json_schema": _IN_RESPONSES})
+
+
+@described(_chat_format.schema)
+def response_format(value: Any, path: str) -> OutputFormat:
+    """`response_format` of chat completions: a JSON schema stands in an object of its own."""
+    kind, attributes = _chat_format(value, path)
+    if kind == "json_schema":
+        return OutputFormat("json_schema", **attributes["json_schema"])
+    return TEXT if kind == "text" else OutputFormat("json_object", field=path)
+
+
+@described(_responses_format.schema)
+def text_format(value: Any, path: str) -> OutputFormat:
+    """`text.format` of responses: all fields of a JSON schema stand beside its type."""
+    kind, attributes = _responses_format(value, path)
+    if kind == "json_schema":
+        return OutputFormat("json_schema", **attributes, field=join(path, "schema"))
+    return TEXT if kind == "text" else OutputFormat("json_object", field=path)
+
 
 # ---------------------------------------------------------------- forms of vLLM
 
 
-def structured_outputs(value: Any, path: str) -> OutputFormat:
-    """`structured_outputs` as vLLM has it: exactly one constraint, and how JSON is written."""
-    attributes = read_object(_STRUCTURED_OUTPUTS, value, path)
-    options = {name: attributes.pop(name) for name in _OPTIONS if name in attributes}
-    if options.pop("is_compact", False) and "whitespace" in options:
-        where = join(path, "whitespace_pattern")
-        message = f"Invalid '{where}': 'disable_any_whitespace' leaves no place for whitespace."
-        raise InvalidRequest(message, where, "invalid_value")
-    formats = [each for each in attributes.values() if each is not TEXT]
-    if len(formats) != 1:
-        message = (
-            f"Invalid '{path}': it has {len(formats)} constraints; it must have one of"
-            f" {', '.join(_CONSTRAINTS)}."
-        )
-        raise InvalidRequest(message, path, "invalid_value")
-    return msgspec.structs.replace(formats[0], **options)
-
-
+@described({"type": ["object", "boolean", "string"]})
 def guided_json(value: Any, path: str) -> OutputFormat:
     """A JSON schema, or its text."""
     if isinstance(value, str):
@@ -149,10 +120,12 @@ def guided_json(value: Any, path: str) -> OutputFormat:
     return OutputFormat("json_schema", schema=value, field=path)
 
 
+@described(NOT_EMPTY)
 def guided_regex(value: Any, path: str) -> OutputFormat:
     return OutputFormat("regex", pattern=_not_empty(value, path), field=path)
 
 
+@described(array_of(NOT_EMPTY, least=1, most=MAX_CHOICES))
 def guided_choice(value: Any, path: str) -> OutputFormat:
     choices = strings("choice", MAX_CHOICES)(value, path)
     if not choices:
@@ -161,15 +134,18 @@ def guided_choice(value: Any, path: str) -> OutputFormat:
     return OutputFormat("choice", choices=choices, field=path)
 
 
+@described(NOT_EMPTY)
 def guided_grammar(value: Any, path: str) -> OutputFormat:
     """A grammar in llguidance's Lark, or in GBNF."""
     return OutputFormat("grammar", grammar=_not_empty(value, path), field=path)
 
 
+@described(boolean.schema)
 def json_object(value: Any, path: str) -> OutputFormat:
     return OutputFormat("json_object", field=path) if boolean(value, path) else TEXT
 
 
+@described(NOT_EMPTY)
 def _not_empty(value: Any, path: str) -> str:
     if not text(value, path):
         raise InvalidRequest(f"Invalid '{path}': it must not be empty.", path, "empty_string")
@@ -200,6 +176,26 @@ _STRUCTURED_OUTPUTS: Table = {
     "disable_additional_properties": Field(boolean, "is_closed"),
     "disable_fallback": Field(boolean),  # there is nothing to fall back to
 }
+
+
+@described(object_schema(_STRUCTURED_OUTPUTS))
+def structured_outputs(value: Any, path: str) -> OutputFormat:
+    """`structured_outputs` as vLLM has it: exactly one constraint, and how JSON is written."""
+    attributes = read_object(_STRUCTURED_OUTPUTS, value, path)
+    options = {name: attributes.pop(name) for name in _OPTIONS if name in attributes}
+    if options.pop("is_compact", False) and "whitespace" in options:
+        where = join(path, "whitespace_pattern")
+        message = f"Invalid '{where}': 'disable_any_whitespace' leaves no place for whitespace."
+        raise InvalidRequest(message, where, "invalid_value")
+    formats = [each for each in attributes.values() if each is not TEXT]
+    if len(formats) != 1:
+        message = (
+            f"Invalid '{path}': it has {len(formats)} constraints; it must have one of"
+            f" {', '.join(_CONSTRAINTS)}."
+        )
+        raise InvalidRequest(message, path, "invalid_value")
+    return msgspec.structs.replace(formats[0], **options)
+
 
 # ---------------------------------------------------------------- together
 
