@@ -21,7 +21,7 @@ from processes import ServerError
 from serve_daemon.engine import engines, loader
 from serve_daemon.engine.loader import Loaded
 from serve_daemon.engine.program import SPINNING
-from serve_daemon.engine.protocol import Engine, Outputs
+from serve_daemon.engine.protocol import Embedder, Engine, Outputs
 from serve_daemon.wire.messages import EngineSpec, Finish, Output, Phase, Submit
 from serve_daemon.wire.sampling import Sampling
 
@@ -122,6 +122,8 @@ def _load(spec: EngineSpec, cache: Path) -> Here:
     torch.set_num_threads(num_cores())
     loaded = loader.load(spec, checkpoint, cache, _ignore)
     engine = make(loaded, spec, num_cores())
+    if isinstance(engine, Embedder):
+        raise SystemExit(f"engine {spec.engine} generates nothing to be measured")
     listener = Listener()
     engine.start(listener)
     engine.use_threads(num_cores())

@@ -1,6 +1,7 @@
 """What an estimate is made of, and when there is none. tests/engine measures real engines."""
 
 from pathlib import Path
+from typing import Any
 
 import msgspec
 import pytest
@@ -61,7 +62,7 @@ def test_each_engine_has_its_program(checkpoint: Path) -> None:
 def test_vectors_take_no_cache(tmp_path: Path) -> None:
     """A step has the texts that it has tokens for; one of the whole context may be more."""
     folder = write_checkpoint(tmp_path / "m", model_type="bert", dtype=None)
-    keys = {"engine": "embedding", "dtype": "auto", "max_context": 0}
+    keys: dict[str, Any] = {"engine": "embedding", "dtype": "auto", "max_context": 0}
     found = of(folder, **keys)
     assert (found.program, found.kv_cache) == (500, 0)
     assert found.weights == 2 * (2 * 300 * 64 + 64 * 64 + 64) * bytes_over_bfloat16()

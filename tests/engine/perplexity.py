@@ -23,7 +23,7 @@ from tokenizers import Tokenizer
 
 from serve_daemon.engine import engines, loader
 from serve_daemon.engine.loader import Loaded
-from serve_daemon.engine.protocol import Outputs
+from serve_daemon.engine.protocol import Embedder, Outputs
 from serve_daemon.engine.records import Record, record_of
 from serve_daemon.wire.logs import configure_child_logging
 from serve_daemon.wire.messages import EngineSpec, Submit
@@ -104,6 +104,7 @@ def by_engine(spec: EngineSpec, loaded: Loaded, texts: Sequence[Text]) -> list[f
     sampling = Sampling(temperature=0.0, logprobs=0)
     for number, text in enumerate(texts):
         engine.submit(0, Submit(number, FORCED, text[:1], len(text) - 1, [], sampling))
+    assert not isinstance(engine, Embedder)
     listener.done.wait()
     if listener.error is not None:
         raise listener.error
