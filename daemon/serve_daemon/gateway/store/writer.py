@@ -116,11 +116,11 @@ class Writer:
             refused = append(self._connection, [job.entry for job in events])
             for job in events:
                 job.outcome = NotOurs() if job.entry.response in refused else None
-        for job in others:
+        for other in others:
             try:
-                job.outcome = job.work(self._connection)
+                other.outcome = other.work(self._connection)
             except NotOurs as error:
-                job.outcome = error
+                other.outcome = error
         if others:
             self._connection.execute("COMMIT")
 
