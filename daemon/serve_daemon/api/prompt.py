@@ -1,11 +1,11 @@
-"""The `prompt` of completions: one or several, each a text or its token ids."""
+"""The `prompt` of completions, and what embeddings are made of: texts, or their token ids."""
 
 from typing import Any
 
 from serve_daemon.api.errors import InvalidRequest
 from serve_daemon.api.fields import text, wrong_type
 from serve_daemon.api.sampling import MAX_TOKEN, token
-from serve_daemon.api.schemas import array_of, described
+from serve_daemon.api.schemas import Described, Schema, array_of, described
 
 MAX_PROMPTS = 1024
 EXPECTED = "a string, or an array of strings, of token ids, or of arrays of token ids"
@@ -13,21 +13,28 @@ EXPECTED = "a string, or an array of strings, of token ids, or of arrays of toke
 Prompt = str | list[int]
 
 _TOKENS = array_of(token.schema, least=1)
-_SEVERAL = {"minItems": 1, "maxItems": MAX_PROMPTS}
 
 
-@described(
-    {
-        "anyOf": [
-            {"type": "string"},
-            _TOKENS,
-            {"type": "array", "items": {"type": "string"}, **_SEVERAL},
-            {"type": "array", "items": _TOKENS, **_SEVERAL},
-        ]
-    }
-)
-def prompts(value: Any, path: str) -> list[Prompt]:
-    """All of them."""
+def up_to(most: int, *, may_be_empty: bool = True) -> Described[list[Prompt]]:
+    """All of them; texts that are empty only where they `may_be_empty`."""
+    text_schema: Schema = {"type": "string"} if may_be_empty else {"type": "string", "minLength": 1}
+    several = (array_of(each, least=1, most=most) for each in (text_schema, _TOKENS))
+
+    @described({"anyOf": [text_schema, _TOKENS, *several]})
+    def read(value: Any, path: str) -> list[Prompt]:
+        prompts = _prompts(value, path, most)
+        if "" in prompts and not may_be_empty:
+            where = path if isinstance(value, str) else f"{path}[{prompts.index('')}]"
+            raise InvalidRequest(f"Invalid '{where}': empty string.", where, "empty_string")
+        return prompts
+
+    return read
+
+
+prompts = up_to(MAX_PROMPTS)
+
+
+def _prompts(value: Any, path: str, most: int) -> list[Prompt]:
     if isinstance(value, str):
         return [value]
     if not isinstance(value, list):
@@ -38,8 +45,8 @@ def prompts(value: Any, path: str) -> list[Prompt]:
             raise wrong_type(f"{path}[0]", "a string, an integer, or an array", value[0])
         case int() | float():
             return [_tokens(value, path)]
-    if len(value) > MAX_PROMPTS:
-        message = f"Invalid '{path}': {len(value)} prompts are more than the most, {MAX_PROMPTS}."
+    if len(value) > most:
+        message = f"Invalid '{path}': {len(value)} prompts are more than the most, {most}."
         raise InvalidRequest(message, path, "array_above_max_length")
     if isinstance(value[0], str):
         return [text(each, f"{path}[{index}]") for index, each in enumerate(value)]

@@ -9,6 +9,7 @@ from serve_daemon.gateway.compaction import Compact
 from serve_daemon.gateway.completion import Models
 from serve_daemon.gateway.completions import Completions
 from serve_daemon.gateway.conditions import Conditions
+from serve_daemon.gateway.embeddings import Embeddings
 from serve_daemon.gateway.error_shapes import answer_error
 from serve_daemon.gateway.front import Front
 from serve_daemon.gateway.health import Health, Ready
@@ -36,6 +37,7 @@ def create_app(models: Models, conditions: Conditions, stalls: StallWatch) -> Fr
     app.add_route("/v1/completions", Completions(models))
     app.add_route("/v1/messages", Messages(models))
     app.add_route("/v1/messages/count_tokens", CountTokens(models))
+    app.add_route("/v1/embeddings", Embeddings(models))
     app.add_route("/tokenize", Tokenize(models))
     app.add_route("/detokenize", Detokenize(models))
     return Front(app, conditions, stalls)

@@ -10,6 +10,7 @@ import msgspec
 from msgspec import Struct
 
 from serve_daemon.api.requests import GenerationRequest
+from serve_daemon.gateway import kinds
 from serve_daemon.gateway.bad_words import sequences_of
 from serve_daemon.gateway.chat_template import ChatTemplates
 from serve_daemon.gateway.engines import Engine
@@ -18,7 +19,7 @@ from serve_daemon.gateway.output_parser import OutputParser, PlainText
 from serve_daemon.gateway.tokenizer import Defaults, TextModel, TextModels
 from serve_daemon.gateway.truncation import shortened
 from serve_daemon.gateway.writing import wishes_of, writing_of
-from serve_daemon.wire.messages import EngineReady, Submit
+from serve_daemon.wire.messages import EngineReady, Kind, Submit
 from serve_daemon.wire.sampling import NO_LOGPROBS, Sampling
 
 SEED_BITS = 64
@@ -54,6 +55,7 @@ class Prompts:
         """
         ready = engine.address.ready
         check_tokens(request, ready.vocabulary)
+        kinds.require(Kind.GENERATION, ready, request.model)
         check_prompt(request, ready.vocabulary)
         text_model = await self.texts.get(ready.artefacts)
         await self.templates.load()
@@ -90,7 +92,9 @@ class Prompts:
         return await shortened(request, max_context, count)
 
     async def has_vocabulary(self, engine: Engine, text_model: TextModel) -> bool:
-        """Whether tokens mean the same to the model that `engine` runs."""
+        """Whether tokens mean the same to the model that `engine` runs, and it generates, too."""
+        if engine.address.ready.kind is not Kind.GENERATION:
+            return False
         other = await self.texts.get(engine.address.ready.artefacts)
         return other.fingerprint == text_model.fingerprint
 
