@@ -12,7 +12,6 @@ from openai.types.responses import response_create_params as openai_responses
 
 from serve_daemon.api.chat_completions import CHAT_COMPLETIONS, read_chat_request
 from serve_daemon.api.errors import InvalidRequest
-from serve_daemon.api.messages import ChatMessage
 from serve_daemon.api.output_format import FORMAT_FIELDS
 from serve_daemon.api.requests import GenerationRequest
 from serve_daemon.api.responses import RESPONSES, read_responses_request
@@ -138,8 +137,6 @@ def test_a_neutral_value_is_never_a_reason_to_refuse(read: Read, name: str, valu
         (chat, {"top_logprobs": 2}, "top_logprobs"),
         (chat, {"logprobs": True, "top_logprobs": 21}, "top_logprobs"),
         (chat, {"logprobs": True, "top_logprobs": -1}, "top_logprobs"),
-        (responses, {"top_logprobs": 2}, "top_logprobs"),
-        (responses, {"include": "message.output_text.logprobs"}, "include"),
         (chat, {"response_format": {"type": "xml"}}, "response_format.type"),
         (chat, {"modalities": ["text", "audio"]}, "modalities"),
         (chat, {"tools": [{"type": "function"}]}, "tools[0].function"),
@@ -165,28 +162,6 @@ def test_a_neutral_value_is_never_a_reason_to_refuse(read: Read, name: str, valu
         (chat, {"model": None}, "model"),
         (chat, {"model": 1}, "model"),
         (chat, {"messages": None}, "messages"),
-        (responses, {"store": 1}, "store"),
-        (responses, {"background": "yes"}, "background"),
-        (responses, {"truncation": "middle"}, "truncation"),
-        (responses, {"previous_response_id": 1}, "previous_response_id"),
-        (responses, {"conversation": "conv_1"}, "conversation"),
-        (responses, {"prompt": {"id": "pmpt_1"}}, "prompt"),
-        (responses, {"include": ["file_search_call.results"]}, "include[0]"),
-        (responses, {"include": ["everything"]}, "include[0]"),
-        (responses, {"text": {"format": {"type": "json_schema"}}}, "text.format.name"),
-        (responses, {"text": {"verbosity": "none"}}, "text.verbosity"),
-        (responses, {"reasoning": {"effort": "enormous"}}, "reasoning.effort"),
-        (responses, {"reasoning": {"summary": "long"}}, "reasoning.summary"),
-        (responses, {"tools": [{"type": "web_search"}]}, "tools[0].type"),
-        (responses, {"tool_choice": {"type": "function", "name": "f"}}, "tool_choice"),
-        (responses, {"tool_choice": {"type": "web_search_preview"}}, "tool_choice.type"),
-        (responses, {"prompt_cache_retention": "24h"}, "prompt_cache_retention"),
-        (responses, {"service_tier": "priority"}, "service_tier"),
-        (responses, {"context_management": [{"type": "compaction"}]}, "context_management"),
-        (responses, {"max_output_tokens": -1}, "max_output_tokens"),
-        (responses, {"max_tokens": 5}, "max_tokens"),
-        (responses, {"input": None}, "input"),
-        (responses, {"temperature": "hot"}, "temperature"),
     ],
 )
 def test_what_is_not_supported_is_refused_by_name(
@@ -290,12 +265,6 @@ def test_what_is_out_of_range_is_refused_by_name(
 def test_the_newer_name_of_a_limit_wins() -> None:
     """max_tokens is deprecated."""
     assert chat(max_tokens=5, max_completion_tokens=7).max_tokens == 7
-
-
-def test_instructions_are_the_first_message() -> None:
-    """As a system message."""
-    request = responses(instructions="be brief")
-    assert request.messages == [ChatMessage("system", "be brief"), ChatMessage("user", "hi")]
 
 
 @pytest.mark.parametrize("body", [b"", b"{", b"\xff", b'"\xed\xa0\x80"', b"[" * 10**6, b"NaN"])

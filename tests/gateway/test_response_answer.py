@@ -1,19 +1,16 @@
 """How a response tells the pieces of an answer, whatever pieces they are."""
 
-from collections.abc import Iterable, Sequence
-from typing import Any, cast
+from typing import Any
 
 import msgspec
 import pytest
-from falcon.asgi import SSEvent
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from fakes.completions import FakeCompletion
 from gateway.response_stream import check_stream
+from gateway.told_responses import CALL, TOOL, answer_to, decoded, output_of, request, told
 from serve_daemon.api.errors import ErrorBody
-from serve_daemon.api.responses import ResponsesRequest, responses_request
-from serve_daemon.gateway.completion import Completion
 from serve_daemon.gateway.pieces import (
     CallArguments,
     CallBegins,
@@ -22,47 +19,9 @@ from serve_daemon.gateway.pieces import (
     Reasoning,
     Text,
 )
-from serve_daemon.gateway.response_events import ResponseAnswer
 from serve_daemon.wire.messages import Finish
 
-TOOL = {"type": "function", "name": "look", "parameters": {"type": "object", "properties": {}}}
 ERROR = ErrorBody("The engine went away.", "server_error", None, "engine_failed")
-CALL: list[Piece] = [
-    CallBegins(0, "call_1", "look"),
-    CallArguments(0, '{"at":'),
-    CallArguments(0, "1}"),
-]
-
-
-def request(**fields: Any) -> ResponsesRequest:
-    return responses_request({"model": "m", "input": "hi", "tools": [TOOL], **fields})
-
-
-def answer_to(
-    wanted: ResponsesRequest, completion: FakeCompletion | None = None, **fields: Any
-) -> ResponseAnswer:
-    return ResponseAnswer(wanted, cast("Completion", completion or FakeCompletion()), **fields)
-
-
-def decoded(frames: Iterable[SSEvent]) -> list[dict[str, Any]]:
-    events = []
-    for frame in frames:
-        name, data = frame.serialize().decode().strip().split("\n")
-        events.append(msgspec.json.decode(data.removeprefix("data: ")))
-        assert name == f"event: {events[-1]['type']}"
-    return events
-
-
-def told(answer: ResponseAnswer, pieces: Sequence[Piece]) -> list[dict[str, Any]]:
-    return decoded([*answer.begin(), *answer.tell(pieces), *answer.end()])
-
-
-def output_of(pieces: Sequence[Piece], **fields: Any) -> list[dict[str, Any]]:
-    output: list[dict[str, Any]] = check_stream(told(answer_to(request(**fields)), pieces))[
-        "output"
-    ]
-    return output
-
 
 # ---------------------------------------------------------------- whatever comes
 
@@ -271,35 +230,3 @@ def test_a_response_that_is_cancelled_ends() -> None:
         decoded([*answer.begin(), *answer.tell([Text("half")]), *answer.cancel()])
     )
     assert (response["status"], response["incomplete_details"]) == ("cancelled", None)
-
-
-# ---------------------------------------------------------------- log-probabilities
-
-LOGPROBS = {"include": ["message.output_text.logprobs"]}
-
-
-def test_log_probabilities_are_of_what_is_said_alone() -> None:
-    """Of what the model thinks, of its calls and of the marks between there are none."""
-    completion = FakeCompletion()
-    answer = answer_to(request(**LOGPROBS), completion)
-    frames = list(answer.begin())
-    completion.come(["<think>", "hm", "</think>", "so", " it", " i"])
-    frames += answer.tell([Reasoning("hm"), Text("so it"), Text(" ")])
-    completion.come(["s", "<call>", '{"at":', "1}"])
-    frames += answer.tell([Text("is"), *CALL, CallEnds(0)])
-    response = check_stream(decoded([*frames, *answer.end()]))
-    (message,) = [item for item in response["output"] if item["type"] == "message"]
-    tokens = [token["token"] for token in message["content"][0]["logprobs"]]
-    assert tokens == ["so", " it", " i", "s"]
-
-
-def test_all_tokens_of_a_plain_answer_have_theirs() -> None:
-    """Those without text too, which come last."""
-    completion = FakeCompletion()
-    answer = answer_to(request(tools=[], **LOGPROBS), completion)
-    frames = list(answer.begin())
-    completion.come(["h", "i"])
-    frames += answer.tell([Text("hi")])
-    completion.come([""])
-    response = check_stream(decoded([*frames, *answer.end()]))
-    assert len(response["output"][0]["content"][0]["logprobs"]) == 3

@@ -25,8 +25,8 @@ class TokenQueue:
 
     def claim(self, piece: Piece) -> list[TokenLogprob]:
         """The tokens that wrote the piece."""
-        shows = isinstance(piece, Text | Reasoning | CallArguments)
-        text = self._unclaimed(piece.text.encode() if shows else b"")
+        shown = piece.text if isinstance(piece, Text | Reasoning | CallArguments) else ""
+        text = self._unclaimed(shown.encode())
         mine: list[TokenLogprob] = []
         while text and self._tokens:
             token = self._tokens.pop(0)
