@@ -98,6 +98,7 @@ async def test_a_bad_request_is_refused_once(
 ) -> None:
     """With its status, although a stream was asked for."""
     await supervisor.serve("fake:", max_context=20)
+    assert (await client.post(PATH, json=ASK)).status_code == 200  # the engine is connected
     body = {**ASK, "n": 3, "stream": True, "messages": [{"role": "user", "content": "long " * 9}]}
     reply = await client.post(PATH, json=body)
     assert reply.status_code == 400

@@ -40,6 +40,18 @@ async def test_a_stream(client: httpx.AsyncClient, supervisor: FakeSupervisor) -
     assert all("usage" not in chunk for chunk in chunks)
 
 
+async def test_a_stream_of_nothing_has_its_beginning_too(
+    client: httpx.AsyncClient, supervisor: FakeSupervisor
+) -> None:
+    """The role, then the finish reason."""
+    await supervisor.serve("fake:")
+    body = {"model": "m", "messages": [{"role": "user", "content": ""}], "stream": True}
+    chunks = read_chunks((await client.post("/v1/chat/completions", json=body)).text)
+    choices = [chunk["choices"][0] for chunk in chunks]
+    assert [choice["delta"] for choice in choices] == [{"role": "assistant", "content": ""}, {}]
+    assert choices[-1]["finish_reason"] == "stop"
+
+
 async def test_a_stream_with_its_usage(
     client: httpx.AsyncClient, supervisor: FakeSupervisor
 ) -> None:

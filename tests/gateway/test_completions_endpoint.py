@@ -14,7 +14,7 @@ from fakes.supervisor import FakeSupervisor
 from serve_daemon.wire.messages import Submit
 
 PATH = "/v1/completions"
-HELLO = "<|user|>hello<|assistant|>"  # to which the fake engine says: hello
+HELLO = "<|user|>hello<|end|><|assistant|>"  # to which the fake engine says: hello
 
 
 def ask(prompt: Any = HELLO, **fields: Any) -> dict[str, Any]:
@@ -43,7 +43,7 @@ async def test_token_ids_are_taken_as_they_are(
 ) -> None:
     """Alone, and in a batch."""
     await supervisor.serve("fake:")
-    bye = tokens_of("<|user|>bye<|assistant|>")
+    bye = tokens_of("<|user|>bye<|end|><|assistant|>")
     reply = (await client.post(PATH, json=ask(tokens_of(HELLO)))).json()
     assert [choice["text"] for choice in reply["choices"]] == ["hello"]
     reply = (await client.post(PATH, json=ask([tokens_of(HELLO), bye]))).json()
@@ -80,7 +80,7 @@ async def test_a_batch_of_prompts_with_several_answers(
 ) -> None:
     """Those of the first prompt come first; each prompt's tokens count once."""
     await supervisor.serve("fake:", max_requests=2)
-    prompts = [f"<|user|>{word}<|assistant|>" for word in ("one", "two", "three")]
+    prompts = [f"<|user|>{word}<|end|><|assistant|>" for word in ("one", "two", "three")]
     body = ask(prompts, n=2)
     reply = (await client.post(PATH, json=body)).json()
     assert [(choice["index"], choice["text"]) for choice in reply["choices"]] == [
@@ -123,7 +123,7 @@ async def test_log_probabilities_in_their_older_form(
 ) -> None:
     """Lists of equal length; a token's place is told in characters, of which some have two."""
     await supervisor.serve("fake:")
-    body = ask("<|user|>the h\u00e9!<|assistant|>", logprobs=1)
+    body = ask("<|user|>the h\u00e9!<|end|><|assistant|>", logprobs=1)
     [choice] = (await client.post(PATH, json=body)).json()["choices"]
     logprobs = choice["logprobs"]
     assert logprobs["token_logprobs"] == [-0.5] * 6
@@ -202,6 +202,7 @@ async def test_what_is_wrong_with_a_prompt_is_an_error(
 ) -> None:
     """Before any of the others is answered, and also where a stream was asked for."""
     await supervisor.serve("fake:", max_context=200)
+    assert (await client.post(PATH, json=ask())).status_code == 200  # the engine is connected
     reply = await client.post(PATH, json={"model": "m", **fields})
     assert reply.status_code == 400
     error = reply.json()["error"]

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator, Iterable, Sequence
+from itertools import chain
 from typing import Protocol, TypeVar
 
 import falcon
@@ -85,7 +86,8 @@ async def stream(
             for event in answer.tell(pieces) if pieces else (WAITING,):
                 yield event
             exchange.raise_if_cut()
-        for event in answer.end():
+        unsaid = () if has_begun else answer.begin()  # of an answer without a word
+        for event in chain(unsaid, answer.end()):
             yield event
     except (Exception, asyncio.CancelledError) as error:  # noqa: BLE001 - it is told to the client
         for event in answer.fail(_last_words(exchange, error)):

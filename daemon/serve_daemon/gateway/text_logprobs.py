@@ -3,7 +3,7 @@
 import codecs
 
 from serve_daemon.api.completions import TextLogprobs
-from serve_daemon.api.logprobs import TokenLogprob
+from serve_daemon.api.logprobs import TokenLogprob, TopLogprob
 from serve_daemon.gateway.prompt_scores import Scores
 
 
@@ -47,6 +47,7 @@ class LogprobLists:
 def _likeliest(entry: TokenLogprob) -> dict[str, float]:
     """By text, of which the likeliest counts; the token itself is always among them."""
     found: dict[str, float] = {}
-    for each in (*entry.top_logprobs, entry):
+    candidates: list[TopLogprob | TokenLogprob] = [*entry.top_logprobs, entry]
+    for each in candidates:
         found.setdefault(each.token, each.logprob)
     return found
