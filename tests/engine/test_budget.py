@@ -39,6 +39,14 @@ def test_steps_get_longer_by_as_much_as_streams_bear(token_seconds: float) -> No
     assert last == pytest.approx(PATIENCE * USUAL_SECONDS / token_seconds, abs=1)
 
 
+def test_each_prompt_has_its_share() -> None:
+    """Else those that come while others are read in would wait longer and longer."""
+    budget = used_to_streams()
+    one = shares(budget, 0.0005)[-1]
+    assert budget.prompt_tokens(8, 3) == 3 * one
+    assert budget.prompt_tokens(8, 1000) == 248
+
+
 def test_the_step_has_a_limit() -> None:
     """Where prompts cost next to nothing."""
     assert shares(used_to_streams(), 1e-6)[-1] == 248

@@ -1,8 +1,9 @@
 """How many tokens of prompts a step takes in while others wait for it. No clock is read here.
 
 A step with prompt tokens is longer than a usual one, and every stream waits for its end. So the
-share of prompts follows from what their tokens took in the last such steps. A machine on which
-prompts are cheap soon gives them much at once.
+share of a prompt follows from what its tokens took in the last such steps. A machine on which
+prompts are cheap soon gives them much at once. Where several prompts wait each has such a share, or
+streams that begin as fast as others end would wait for ever longer.
 """
 
 from serve_daemon.config import batching
@@ -29,10 +30,10 @@ class Budget:
         self._usual_seconds = 0.0  # of a step without prompt tokens
         self._token_seconds = 0.0  # of a prompt's token beside that
 
-    def prompt_tokens(self, num_decoding: int) -> int:
-        """How many tokens of prompts the next step may have beside `num_decoding` streams."""
+    def prompt_tokens(self, num_decoding: int, num_prompts: int = 1) -> int:
+        """How many tokens of so many prompts the next step may have beside the decoding streams."""
         room = self._max_tokens - num_decoding
-        return min(room, self._share) if num_decoding else room
+        return min(room, self._share * max(num_prompts, 1)) if num_decoding else room
 
     @property
     def _share(self) -> int:

@@ -17,6 +17,7 @@ from serve_daemon.engine.logprobs import logprobs_of
 from serve_daemon.engine.pace import Pace, core_wait_seconds
 from serve_daemon.engine.protocol import Outputs, Sink
 from serve_daemon.engine.sampling import choose
+from serve_daemon.engine.threads import compute_with
 
 CopySlot = Callable[[int, int, int], None]  # from, to, tokens
 
@@ -138,7 +139,9 @@ class Loop:
         start, waited = time.monotonic(), core_wait_seconds()
         self._adapt_threads()
         num_decoding = sum(sequence.is_decoding for sequence in self._running)
-        pieces = list(pieces_of(self._running, self._budget.prompt_tokens(num_decoding)))
+        num_prompts = len(self._running) - num_decoding
+        share = self._budget.prompt_tokens(num_decoding, num_prompts)
+        pieces = list(pieces_of(self._running, share))
         logits = self._compute(pack(pieces))
         for piece in pieces:
             piece.sequence.num_computed = piece.stop
@@ -174,4 +177,4 @@ class Loop:
         self._pace.allow(self.wanted_threads)
         if self._threads != self._pace.threads:
             self._threads = self._pace.threads
-            torch.set_num_threads(self._threads)  # of this thread, which computes
+            compute_with(self._threads)

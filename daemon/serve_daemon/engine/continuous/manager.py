@@ -21,6 +21,7 @@ from serve_daemon.engine.continuous.pipeline import CarryOver, land, must_land
 from serve_daemon.engine.continuous.runner import Runner
 from serve_daemon.engine.continuous.sequences import SequenceState
 from serve_daemon.engine.pace import Pace, core_wait_seconds
+from serve_daemon.engine.threads import compute_with
 
 # Dynamo compiles each layer anew, and gives up after 8 of them.
 COMPILATIONS_PER_LAYER = 4
@@ -123,7 +124,7 @@ class Manager(ContinuousBatchingManager):  # type: ignore[misc]
         self._pace.allow(self.wanted_threads)
         if self._threads != self._pace.threads:
             self._threads = self._pace.threads
-            torch.set_num_threads(self._threads)  # of this thread, which computes
+            compute_with(self._threads)
         began, waited = time.monotonic(), core_wait_seconds()
         if self._attends_by_sequence:
             _plan_attention(self.batch_processor)

@@ -21,10 +21,18 @@ class Scheduler(FIFOScheduler):  # type: ignore[misc]
     def schedule_batch(self, token_budget: int, cache_budget: int) -> Any:
         states = self.active_requests.values()
         self._num_decoding = sum(state.status == RequestStatus.DECODING for state in states)
-        allowed = self._num_decoding + self.budget.prompt_tokens(self._num_decoding)
+        allowed = self._num_decoding + self.budget.prompt_tokens(
+            self._num_decoding, self._num_prompts
+        )
         batch = super().schedule_batch(min(token_budget, allowed), cache_budget)
         self._num_tokens = sum(request.query_length for request in batch[0] or ())
         return batch
+
+    @property
+    def _num_prompts(self) -> int:
+        """How many are to be read in and can be in this batch."""
+        everybody = len(self.active_requests) + len(self.waiting_requests)
+        return min(everybody, self.max_requests_per_batch) - self._num_decoding
 
     def add_step(self, seconds: float) -> None:
         """Take in how long the batch that was scheduled last took."""
