@@ -91,3 +91,12 @@ def test_several_tokens_at_once_are_one_piece() -> None:
     assert Detokenizer(BYTE_LEVEL).feed(BYTE_LEVEL.encode("all the world 😀").ids) == (
         "all the world 😀"
     )
+
+
+def test_special_tokens_have_a_text_unless_they_are_hidden() -> None:
+    """Where it is said which are; else none has."""
+    tokens = BYTE_LEVEL.encode(f"<|user|>the{END}").ids
+    hidden = frozenset(BYTE_LEVEL.encode(END).ids)
+    shown = Detokenizer(BYTE_LEVEL, hidden)
+    assert "".join([shown.feed([token]) for token in tokens]) == "<|user|>the"
+    assert "".join(pieces_of(BYTE_LEVEL, tokens)) == "the"
