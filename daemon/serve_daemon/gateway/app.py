@@ -14,6 +14,7 @@ from serve_daemon.gateway.error_shapes import answer_error
 from serve_daemon.gateway.front import Front
 from serve_daemon.gateway.health import Health, Ready
 from serve_daemon.gateway.models import ModelCollection, OneModel
+from serve_daemon.gateway.openapi import OpenApi
 from serve_daemon.gateway.response_history import NothingKept
 from serve_daemon.gateway.responses import InputTokensCount, Responses
 from serve_daemon.gateway.stalls import StallWatch
@@ -27,8 +28,9 @@ def create_app(models: Models, conditions: Conditions, stalls: StallWatch) -> Fr
         app.add_error_handler(kind, answer_error)
     app.add_route("/health", Health())
     app.add_route("/ready", Ready(models.table))
-    app.add_route("/v1/models", ModelCollection(models.table))
-    app.add_route("/v1/models/{model:path}", OneModel(models.table))
+    app.add_route("/openapi.json", OpenApi(models.table, lambda: False))
+    app.add_route("/v1/models", ModelCollection(models))
+    app.add_route("/v1/models/{model:path}", OneModel(models))
     history = NothingKept()
     app.add_route("/v1/responses", Responses(models, history))
     app.add_route("/v1/responses/input_tokens", InputTokensCount(models, history))

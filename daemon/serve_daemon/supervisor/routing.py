@@ -93,6 +93,8 @@ class Routing:
             max_queue=settings.max_queue,
             created=model.created,
             engines=engines,
+            engine=settings.engine,
+            quantization=settings.quantization,
         )
 
     def _engine_path(self, engine: Instance) -> str:

@@ -47,6 +47,8 @@ class Route(Struct, frozen=True):
     max_queue: int  # requests that may be open beyond the engine's max_requests
     created: int  # Unix seconds
     engines: list[EngineAddress]
+    engine: str = "continuous"  # as the configuration has it, as the next one
+    quantization: str = "none"
 
 
 class Routes(Message, frozen=True):
