@@ -132,6 +132,6 @@ def test_special_tokens_that_the_syntax_needs_are_not_hidden() -> None:
         model, special_tokens=("<|python_tag|>", "<|eom_id|>", "<s>"), special_ids=(7, 8, 9)
     )
     writing = writing_of(request(tools=TOOLS), model, [1, 2])
-    assert writing.hidden == {8, 9}
+    assert writing.hidden == frozenset((8, 9))
     assert writing.stop_tokens == [8]
     assert writing_of(request(), model, [1, 2]).hidden is None
