@@ -250,6 +250,7 @@ class Gateway:
         stop_tokens: tuple[int, ...] = (),
         *,
         num_output: int = 0,
+        grammar: str = "",
     ) -> Stream:
         """Begin a sequence."""
         stream = Stream(next(self._numbers))
@@ -263,12 +264,11 @@ class Gateway:
                 stop_tokens=list(stop_tokens),
                 sampling=sampling,
                 num_output=num_output,
+                grammar=grammar,
             )
         )
         return stream
 
-    def cancel(self, stream: Stream) -> None:
-        self.peer.send(Cancel(stream.sequence))
     def embed(self, texts: list[list[int]]) -> Stream:
         """Begin to make vectors."""
         stream = Stream(next(self._numbers))
@@ -276,6 +276,8 @@ class Gateway:
         self.peer.send(Embed(stream.sequence, f"r{stream.sequence}", texts))
         return stream
 
+    def cancel(self, stream: Stream) -> None:
+        self.peer.send(Cancel(stream.sequence))
 
     def _on_message(self, message: FromEngine) -> None:
         match message:

@@ -4,6 +4,7 @@ import threading
 from collections.abc import Sequence
 from typing import Any
 
+from serve_daemon.engine.continuous import scheduler
 from serve_daemon.engine.continuous.manager import Hooks, Manager
 from serve_daemon.engine.continuous.sequences import SequenceState, state_of
 from serve_daemon.engine.continuous.versions import manager_config
@@ -25,7 +26,7 @@ def settings(**changes: Any) -> Any:
         "auto_switch_to_flash": False,
         "q_padding_interval_size": 8,
         "kv_padding_interval_size": 64,
-        "scheduler_type": "serve_daemon",
+        "scheduler_type": scheduler.NAME,
     }
     return manager_config(**values | changes)
 

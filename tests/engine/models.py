@@ -39,6 +39,7 @@ def write_tokenizer(folder: Path) -> Path:
     tokenizer = Tokenizer(models.BPE(vocab=_vocabulary(), merges=[("h", "e")]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
+    tokenizer.add_special_tokens(["<unk>", "<s>", "</s>"])
     tokenizer.save(str(folder / "tokenizer.json"))
     settings = {
         "bos_token": {"content": "<s>", "lstrip": False},

@@ -22,6 +22,7 @@ import torch
 from tokenizers import Tokenizer
 
 from serve_daemon.engine import engines, loader
+from serve_daemon.engine.grammar import Grammar
 from serve_daemon.engine.loader import Loaded
 from serve_daemon.engine.protocol import Embedder, Outputs
 from serve_daemon.engine.records import Record, record_of
@@ -53,6 +54,9 @@ def prose(tokenizer: Tokenizer, num_tokens: int) -> list[Text]:
 
 class OneText:
     """A grammar that allows a single text."""
+
+    is_complete = False
+    error = ""
 
     def __init__(self, text: Text, vocabulary: int) -> None:
         self._left = text[::-1]
@@ -92,7 +96,7 @@ def by_engine(spec: EngineSpec, loaded: Loaded, texts: Sequence[Text]) -> list[f
     """Every token but the first of each text, as the engine's sampler met it."""
     vocabulary = loaded.model.config.get_text_config().vocab_size
 
-    def forced(submit: Submit) -> Record | None:
+    def forced(submit: Submit, _grammar: Grammar | None = None) -> Record | None:
         is_forced = submit.request_id == FORCED
         grammar = OneText(texts[submit.sequence][1:], vocabulary) if is_forced else None
         return record_of(submit, grammar)
@@ -100,11 +104,11 @@ def by_engine(spec: EngineSpec, loaded: Loaded, texts: Sequence[Text]) -> list[f
     vars(import_module(f"serve_daemon.engine.{spec.engine}.sequences"))["record_of"] = forced
     listener = Listener(len(texts))
     engine = engines.implementation(spec)(loaded, spec, THREADS)
+    assert not isinstance(engine, Embedder)
     engine.start(listener)
     sampling = Sampling(temperature=0.0, logprobs=0)
     for number, text in enumerate(texts):
         engine.submit(0, Submit(number, FORCED, text[:1], len(text) - 1, [], sampling))
-    assert not isinstance(engine, Embedder)
     listener.done.wait()
     if listener.error is not None:
         raise listener.error

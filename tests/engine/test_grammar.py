@@ -28,6 +28,9 @@ def packed(tokens: Sequence[int], vocabulary: int = VOCABULARY) -> torch.Tensor:
 class Pairs:
     """Accepts (even odd)* END, and insists on being told of no other token."""
 
+    is_complete = False
+    error = ""
+
     def __init__(self) -> None:
         self.accepted: list[int] = []
 

@@ -48,6 +48,11 @@ class Record:
         return np.array(sorted(set(self.sampling.allowed)), dtype=np.int64)
 
     @property
+    def error(self) -> str:
+        """Why there can be no next token; "" if there can."""
+        return "" if self.grammar is None else self.grammar.error
+
+    @property
     def biases(self) -> tuple[Tokens, NDArray[np.float64]]:
         """Tokens, and what is added to the logit of each now."""
         tokens, biases = self._wanted_biases
@@ -69,6 +74,8 @@ class Record:
 
     @property
     def _withheld(self) -> Sequence[int]:
+        if self.grammar is not None and self.grammar.is_complete:
+            return ()  # there is nothing else
         return self._stop_tokens if self._num_output < self.sampling.min_tokens else ()
 
     def _count(self, tokens: Sequence[int], weight: int) -> None:

@@ -17,6 +17,7 @@ from serve_daemon.engine.compiled.sequences import Sequence
 from serve_daemon.engine.compiled.step import Compute
 from serve_daemon.engine.errors import EngineError
 from serve_daemon.engine.geometry import available_bytes, eos_tokens, weights_bytes
+from serve_daemon.engine.grammars import Grammars
 from serve_daemon.engine.loader import Loaded
 from serve_daemon.engine.protocol import Engine, Facts, Outputs, Sink, Stats
 from serve_daemon.engine.submission import problem_of
@@ -74,6 +75,7 @@ class CompiledEngine:
         )
         self._loop.wanted_threads = threads
         self._vocabulary: int = loaded.model.config.get_text_config().vocab_size
+        self._grammars = Grammars(loaded.artefacts, self._vocabulary, eos_tokens(loaded.model))
         self._live: set[tuple[int, int]] = set()
         self._sink: Sink | None = None
 
@@ -107,12 +109,21 @@ class CompiledEngine:
             refusal = Output(sequence.sequence, [], Finish.REFUSED, problem)
             self._listener.step({owner: [refusal]})
             return
-        if not self._live:
-            self._loop.last_progress = time.monotonic()
-        self._live.add((owner, sequence.sequence))
-        self._loop.tell(Join(Sequence(owner, sequence, self._pool.max_context)))
+        max_context = self._pool.max_context
+        if not sequence.grammar:
+            self._join(Sequence(owner, sequence, max_context))
+            return
+        self._grammars.prepare(
+            (owner, sequence.sequence),
+            sequence,
+            make=lambda grammar: Sequence(owner, sequence, max_context, grammar),
+            join=self._join,
+            refuse=lambda reason: self._fail(owner, sequence.sequence, reason),
+        )
 
     def cancel(self, owner: int, sequence: int) -> None:
+        if self._grammars.cancel((owner, sequence)):
+            return
         self._live.discard((owner, sequence))
         self._loop.tell(Leave(owner, sequence))
 
@@ -134,9 +145,21 @@ class CompiledEngine:
     def stop(self) -> None:
         self._loop.tell(Stop())
 
+    # ------------------------------------------------ in any thread
+
+    def _join(self, sequence: Sequence) -> None:
+        if not self._live:
+            self._loop.last_progress = time.monotonic()
+        self._live.add((sequence.owner, sequence.submit.sequence))
+        self._loop.tell(Join(sequence))
+
+    def _fail(self, owner: int, sequence: int, reason: str) -> None:
+        self._listener.step({owner: [Output(sequence, [], Finish.ERROR, reason)]})
+
     # ------------------------------------------------ in the computing thread
 
     def step(self, outputs: Outputs) -> None:
+        self._grammars.foresee()
         for owner, of_owner in outputs.items():
             for output in of_owner:
                 if output.finish is not None:

@@ -7,6 +7,7 @@ import numpy as np
 from msgspec import Struct
 from numpy.typing import NDArray
 
+from serve_daemon.engine.grammar import Grammar
 from serve_daemon.engine.records import Record, record_of
 from serve_daemon.engine.sampling import Draw
 from serve_daemon.wire.messages import Finish, Output, Submit
@@ -22,7 +23,9 @@ SMALLEST_BATCH = 2
 class Sequence:
     """One request: its tokens so far, and how many of them have their keys and values stored."""
 
-    def __init__(self, owner: int, submit: Submit, max_context: int) -> None:
+    def __init__(
+        self, owner: int, submit: Submit, max_context: int, grammar: Grammar | None = None
+    ) -> None:
         self.owner = owner
         self.submit = submit
         self.tokens = list(submit.tokens)
@@ -31,7 +34,7 @@ class Sequence:
         self.num_cached = 0
         self._max_length = min(max_context, len(self.tokens) + submit.max_new_tokens)
         self._stop_tokens = frozenset(submit.stop_tokens)
-        self._record: Record | None = record_of(submit)
+        self._record: Record | None = record_of(submit, grammar)
         self._is_first_output = True
 
     @property
@@ -48,6 +51,8 @@ class Sequence:
         self.tokens.append(token)
         if self._record is not None:
             self._record.add_output([token])
+            if self._record.error:
+                return Output(self.submit.sequence, [], Finish.ERROR, self._record.error)
         finish = None
         if token in self._stop_tokens:
             finish = Finish.STOP

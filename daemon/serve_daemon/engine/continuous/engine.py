@@ -7,6 +7,7 @@ from serve_daemon.engine.continuous import manager as managers
 from serve_daemon.engine.continuous.sequences import SequenceState, name, state_of
 from serve_daemon.engine.continuous.settings import check, manager_settings, pool_for
 from serve_daemon.engine.geometry import eos_tokens, weights_bytes
+from serve_daemon.engine.grammars import Grammars
 from serve_daemon.engine.kernels import build
 from serve_daemon.engine.kernels.linear import pack_linears
 from serve_daemon.engine.loader import Loaded
@@ -35,6 +36,7 @@ class ContinuousEngine:
         if not quantization.is_quantized(loaded.model):  # else less memory is what was asked for
             pack_linears(loaded.model)
         self._sink: Sink | None = None
+        self._grammars = Grammars(loaded.artefacts, self._vocabulary, eos_tokens(self._model))
         self._live: set[str] = set()
         self._steps = 0
         self._generated_tokens = 0
@@ -81,14 +83,21 @@ class ContinuousEngine:
             refusal = Output(sequence.sequence, [], Finish.REFUSED, problem)
             self._listener.step({owner: [refusal]})
             return
-        if not self._live:
-            self._last_progress = time.monotonic()
-        state = state_of(owner, sequence, min(room, sequence.max_new_tokens))
-        self._live.add(state.request_id)
-        self._manager.add_state(state)
+        most = min(room, sequence.max_new_tokens)
+        if not sequence.grammar:
+            self._join(state_of(owner, sequence, most))
+            return
+        self._grammars.prepare(
+            name(owner, sequence.sequence),
+            sequence,
+            make=lambda grammar: state_of(owner, sequence, most, grammar),
+            join=self._join,
+            refuse=lambda reason: self._fail(owner, sequence.sequence, reason),
+        )
 
     def cancel(self, owner: int, sequence: int) -> None:
-        self._manager.cancel_request(name(owner, sequence))
+        if not self._grammars.cancel(name(owner, sequence)):
+            self._manager.cancel_request(name(owner, sequence))
 
     def use_threads(self, threads: int) -> None:
         self._manager.wanted_threads = threads
@@ -113,17 +122,35 @@ class ContinuousEngine:
             raise RuntimeError("the engine is used before start()")
         return self._sink
 
+    # ------------------------------------------------ in any thread
+
+    def _join(self, state: SequenceState) -> None:
+        if not self._live:
+            self._last_progress = time.monotonic()
+        self._live.add(state.request_id)
+        self._manager.add_state(state)
+
+    def _fail(self, owner: int, sequence: int, reason: str) -> None:
+        self._listener.step({owner: [Output(sequence, [], Finish.ERROR, reason)]})
+
     # ------------------------------------------------ in the computing thread
 
     def _deliver(self, states: list[SequenceState]) -> None:
         outputs: Outputs = {}
         for state in states:
-            output = state.to_output()
-            self._generated_tokens += len(output.tokens)
-            if output.finish is not None:
-                self._live.discard(state.request_id)
-            outputs.setdefault(state.owner, []).append(output)
+            if state.request_id in self._live:  # else it has failed, and has still to leave
+                outputs.setdefault(state.owner, []).append(self._output_of(state))
+        self._grammars.foresee()
         self._listener.step(outputs)
+
+    def _output_of(self, state: SequenceState) -> Output:
+        output = state.to_output()
+        self._generated_tokens += len(output.tokens)
+        if output.finish is not None:
+            self._live.discard(state.request_id)
+        if state.record is not None and state.record.error:
+            self._manager.cancel_request(state.request_id)
+        return output
 
     def _dropped(self, states: list[SequenceState]) -> None:
         self._live.difference_update(state.request_id for state in states)

@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 from transformers.generation.continuous_batching.requests import RequestState, RequestStatus
 
+from serve_daemon.engine.grammar import Grammar
 from serve_daemon.engine.records import Record, record_of
 from serve_daemon.engine.sampling import Draw
 from serve_daemon.wire.messages import Finish, Output, Submit
@@ -48,6 +49,9 @@ class SequenceState(RequestState):  # type: ignore[misc]
             return Output(
                 self.sequence, [], Finish.ERROR, self.error or "the engine gave no reason"
             )
+        record = self._complete_record()
+        if record is not None and record.error:
+            return Output(self.sequence, [], Finish.ERROR, record.error)
         finish = self._finish() if self.status == RequestStatus.FINISHED else None
         cached_tokens = self.cached_tokens if self.is_first_output else 0
         self.is_first_output = False
@@ -87,7 +91,9 @@ def name(owner: int, sequence: int) -> str:
     return f"{owner}:{sequence}"
 
 
-def state_of(owner: int, submit: Submit, max_new_tokens: int) -> SequenceState:
+def state_of(
+    owner: int, submit: Submit, max_new_tokens: int, grammar: Grammar | None = None
+) -> SequenceState:
     return SequenceState(
         request_id=name(owner, submit.sequence),
         initial_tokens=submit.tokens,
@@ -97,5 +103,5 @@ def state_of(owner: int, submit: Submit, max_new_tokens: int) -> SequenceState:
         owner=owner,
         sequence=submit.sequence,
         sampling=submit.sampling,
-        record=record_of(submit),
+        record=record_of(submit, grammar),
     )
