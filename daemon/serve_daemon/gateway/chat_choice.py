@@ -47,9 +47,10 @@ class ChatChoice:
 
     def tell(self, pieces: Sequence[Piece]) -> Iterator[SSEvent]:
         for piece in pieces:
+            if isinstance(piece, Text):  # nearly always, so it is looked for first
+                yield self._event(Text, piece.text)
+                continue
             match piece:
-                case Text(text=text):
-                    yield self._event(Text, text)
                 case Reasoning(text=text):
                     if self._request.include_reasoning:
                         yield self._event(Reasoning, text)
@@ -71,14 +72,15 @@ class ChatChoice:
     # ------------------------------------------------------------ deltas
 
     def _event(self, kind: Kind, text: str) -> Frame:
-        if not self._is_plain:
-            return self._full_event(_delta(kind, text, self._request.uses_functions))
         template = self._templates.get(kind)
-        if template is None:
+        if template is not None:
+            return template.fill(text)
+        if self._is_plain:
             delta = _delta(kind, PLACE, self._request.uses_functions)
             template = Template(self._chunk(ChunkChoice(delta, index=self._index)))
             self._templates[kind] = template
-        return template.fill(text)
+            return template.fill(text)
+        return self._full_event(_delta(kind, text, self._request.uses_functions))
 
     def _full_event(self, delta: Delta) -> Frame:
         frame = self._chunk(ChunkChoice(delta, index=self._index, logprobs=self._logprobs()))

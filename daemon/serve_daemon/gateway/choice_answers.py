@@ -58,12 +58,8 @@ class OneAnswer(Generic[Words]):
         self._reply = reply
         self._completion = completion
         self._choice = reply.choice(completion, 0)
-
-    def begin(self) -> Iterable[SSEvent]:
-        return self._choice.begin()
-
-    def tell(self, pieces: Sequence[Piece]) -> Iterable[SSEvent]:
-        return self._choice.tell(pieces)
+        self.begin = self._choice.begin
+        self.tell = self._choice.tell
 
     def end(self) -> Iterator[SSEvent]:
         yield from self._choice.end()
