@@ -30,7 +30,7 @@ def test_every_key_of_every_table_is_there() -> None:
     """Nobody has to know defaults."""
     tree = effective(loaded(TEXT))
     plain = {name: table for name, table in Config() if isinstance(table, Table)}
-    assert set(tree) == {*plain, "profiles", "models"}
+    assert set(tree) == {*plain, "keys", "profiles", "models"}
     for name, table in plain.items():
         assert set(tree[name]) == set(type(table).model_fields)
     assert all(set(table) == set(Profile.model_fields) for table in tree["profiles"].values())

@@ -11,7 +11,7 @@ from serve_daemon.config.files import EMBEDDED_DEFAULT
 from serve_daemon.config.keys import field_at, plain_keys
 from serve_daemon.config.load import Sources, load
 from serve_daemon.config.problems import KeyPath
-from serve_daemon.config.schema import Config
+from serve_daemon.config.schema import Config, Key
 from serve_daemon.config.tuning import Model, Profile
 
 FILE = Path(__file__).parents[2] / "etc" / "serve.toml"
@@ -23,6 +23,7 @@ KEYS: list[KeyPath] = [
     *plain_keys(),
     *(("models", "smollm2", key) for key in Model.model_fields),
     ("profiles", "example", "extends"),
+    *(("keys", "example", key) for key in Key.model_fields),
 ]
 
 
@@ -60,7 +61,9 @@ def test_every_key_is_shown_in_its_table() -> None:
     """Not one is missing, and none is shown that does not exist."""
     tables = tomli.loads(ALL_KEYS)
     shown = {(name, key) for name in tables for key in tables[name]}
-    assert shown == {*plain_keys(), ("models", "smollm2"), ("profiles", "example")}
+    named = {("models", "smollm2"), ("profiles", "example"), ("keys", "example")}
+    assert shown == {*plain_keys(), *named}
+    assert set(tables["keys"]["example"]) == set(Key.model_fields)
     assert set(tables["models"]["smollm2"]) == set(Model.model_fields)
     assert set(tables["profiles"]["example"]) == set(Profile.model_fields) - set(Model.model_fields)
 
@@ -70,7 +73,9 @@ def test_what_is_shown_is_the_default() -> None:
     shown = load(Sources(text=ALL_KEYS))
     default = load(Sources())
     assert shown.models == default.models
-    assert shown.config.model_copy(update={"profiles": {}}) == default.config
+    assert shown.config.model_copy(update={"profiles": {}, "keys": {}}) == default.config
+    # There is no key without a hash; this one is nobody's.
+    assert shown.config.keys["example"] == Key(hash=f"sha256:{'0' * 64}")
     assert shown.config.profiles["example"] == Profile()
 
 

@@ -14,6 +14,7 @@ from pydantic.fields import FieldInfo
 
 from serve_daemon.config.keys import effect_of, field_at, plain_keys
 from serve_daemon.config.load import Sources, load
+from serve_daemon.config.schema import Key
 from serve_daemon.config.tables import Effect
 from serve_daemon.config.tuning import Model, Profile, Tuning
 
@@ -31,6 +32,7 @@ def _entries() -> Iterator[Entry]:
     for section, fields in [
         ("[models.NAME]", Model.model_fields),
         ("[profiles.NAME]", Profile.model_fields),
+        ("[keys.NAME]", Key.model_fields),
     ]:
         yield from ((section, key, fields[key]) for key in fields if key not in Tuning.model_fields)
     yield from (("OPTIMIZATIONS", key, field) for key, field in Tuning.model_fields.items())
@@ -79,7 +81,7 @@ def test_no_key_is_told_that_does_not_exist() -> None:
 def test_the_examples_load() -> None:
     """Each is a configuration by itself."""
     examples = re.findall(r"(?ms)^```\n(.*?)^```", SECTIONS["EXAMPLES"])
-    assert len(examples) == 2
+    assert len(examples) == 3
     for example in examples:
         assert load(Sources(text=example)).models
 

@@ -1,6 +1,7 @@
 """The supervisor's end of the links, played by a test: it starts real gateways and fake engines."""
 
 import asyncio
+import hashlib
 import itertools
 import signal
 import socket
@@ -21,22 +22,26 @@ from serve_daemon.wire.routing import (
     GatewayReady,
     GatewaySettings,
     GatewayToSupervisor,
+    KeyGrant,
     Route,
     Routes,
     RoutesApplied,
+    TlsPair,
 )
 
 FAKE_PYTHON = str(Path(__file__).with_name("python"))
 HEARTBEAT_SECONDS = 0.05
+NO_SETTINGS = GatewaySettings()
 CRASHES = (signal.SIGABRT, signal.SIGSEGV)
 
 
 class FakeSupervisor:
     """Starts one gateway, any number of engines, and tells the gateway of them."""
 
-    def __init__(self, directory: Path) -> None:
+    def __init__(self, directory: Path, settings: GatewaySettings = NO_SETTINGS) -> None:
         self.directory = directory
-        self.settings = GatewaySettings()
+        self.settings = self._default_settings = settings
+        self.tls: TlsPair | None = None
         self.engines: dict[str, EngineChild] = {}
         self.gateways: list[Child] = []
         self._ids = (f"e{number}" for number in itertools.count(1))
@@ -54,7 +59,12 @@ class FakeSupervisor:
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.listening.getsockname()[1]}"
+        scheme = "https" if self.tls else "http"
+        return f"{scheme}://127.0.0.1:{self.listening.getsockname()[1]}"
+
+    @property
+    def _configuration(self) -> ConfigureGateway:
+        return ConfigureGateway(self.settings, HEARTBEAT_SECONDS, "info", self.tls)
 
     @property
     def gateway(self) -> Child:
@@ -66,7 +76,7 @@ class FakeSupervisor:
             await engine.end()
         self.engines = {}
         self._routes = []
-        self.settings = GatewaySettings()
+        self.settings = self._default_settings
         alive = [each for each in self.gateways if each.process.returncode is None]
         for gateway in self.gateways:
             if gateway not in alive[-1:]:
@@ -91,7 +101,7 @@ class FakeSupervisor:
         self.gateways.append(gateway)
         command = [sys.executable, "-m", "serve_daemon.gateway"]
         await gateway.start(command, [self.listening, *more])
-        gateway.peer.send(ConfigureGateway(self.settings, HEARTBEAT_SECONDS, "info"))
+        gateway.peer.send(self._configuration)
         return gateway
 
     async def start_engine(self, source: str, *, model: str = "m", **spec: Any) -> EngineChild:
@@ -160,8 +170,16 @@ class FakeSupervisor:
     async def configure(self, **settings: Any) -> None:
         """Change settings of the running gateway; they hold when this returns."""
         self.settings = msgspec.structs.replace(self.settings, **settings)
-        self.gateway.peer.send(ConfigureGateway(self.settings, HEARTBEAT_SECONDS, "info"))
+        self.gateway.peer.send(self._configuration)
         await self.publish()  # messages are handled in order
+
+    async def let_in(self, keys: dict[str, str], **models: list[str]) -> None:
+        """Have the running gateway ask for keys: by name, and each good for some models, or all."""
+        grants = [
+            KeyGrant(name, [hashlib.sha256(key.encode()).digest()], models.get(name, []))
+            for name, key in keys.items()
+        ]
+        await self.configure(keys=grants)
 
     async def publish(self) -> None:
         """Send the routing table to every gateway, and return when it is applied."""

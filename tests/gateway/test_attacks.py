@@ -130,7 +130,7 @@ async def test_deep_json_is_refused(
 @pytest.mark.parametrize(
     "flood",
     [
-        b"X-Y: 1\r\n" * 300,  # many
+        b"X-Y: 1\r\n" * 300 + b"\r\n",  # many
         b"X-Y: " + b"y" * 100_000 + b"\r\n",  # long
         b"X-Y: 1\r\n" * 1_000_000,  # without end
     ],

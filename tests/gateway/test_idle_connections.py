@@ -5,7 +5,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from serve_daemon.gateway.idle_connections import Connection, close, connections_at, to_close
+from serve_daemon.gateway.idle_connections import (
+    Connection,
+    close,
+    connections_at,
+    overdue,
+    to_close,
+)
 from serve_daemon.gateway.kernel_sockets import Address
 
 PLACES = 8
@@ -45,6 +51,12 @@ def test_the_oldest_idle_ones_make_place(
     """Where fewer than an eighth of all places are left."""
     closing = to_close(open_ones, known, [client(each) for each in busy], PLACES)
     assert [each.descriptor for each in closing] == expected
+
+
+def test_who_is_silent_for_too_long_is_ended() -> None:
+    """Unless a request of its is open, however long that takes."""
+    busy = [client(7)]
+    assert [each.descriptor for each in overdue(ALL, busy, 4.5)] == [5, 6]
 
 
 @pytest.fixture(params=["127.0.0.1", "::1"])

@@ -2,12 +2,13 @@
 
 import socket
 from collections.abc import Iterator
+from functools import partial
 
 import pytest
 
 from serve_daemon.gateway.conditions import Conditions
 from serve_daemon.gateway.kernel_sockets import address, unread_bytes
-from serve_daemon.gateway.stalls import Reader, StallWatch
+from serve_daemon.gateway.stalls import Line, Reader, StallWatch
 from serve_daemon.wire.routing import GatewaySettings
 
 
@@ -29,9 +30,9 @@ def test_a_reader_that_reads_nothing_is_told_apart(
     looks: list[tuple[int, int]], seconds: float
 ) -> None:
     """From one that is slow: pairs of unread and sent bytes, once a second."""
-    reader = Reader({}, lambda: None)
-    for second, (unread, reader.sent_bytes) in enumerate(looks):
-        result = reader.idle_seconds(unread, 1000.0 + second)
+    line = Line()
+    for second, (unread, line.sent_bytes) in enumerate(looks):
+        result = line.idle_seconds(unread, 1000.0 + second)
     assert result == seconds
 
 
@@ -81,7 +82,7 @@ def test_only_the_reply_that_nobody_reads_is_ended(
     reader = Reader(scope, lambda: ended.append("it"))
     watch.add(reader)
     watch.add(Reader({"client": ("", "0"), "server": ("/run/api.sock", "0")}, ended.clear))
-    reader.sent_bytes = server.send(b"x" * 1000)
+    reader.line.sent_bytes = server.send(b"x" * 1000)
     for now in (0.0, 1.0, 1.5):
         watch.look(now)
     assert not ended
@@ -92,6 +93,31 @@ def test_only_the_reply_that_nobody_reads_is_ended(
     watch.look(3.6)
     watch.look(4.0)
     assert ended == ["it"]
+
+
+def test_replies_that_share_a_connection_are_read_together(
+    connection: tuple[socket.socket, socket.socket],
+) -> None:
+    """One whose bytes wait behind another's is not stalled while that is read."""
+    server, client = connection
+    watch = StallWatch(Conditions(GatewaySettings(stall_timeout=1.5)))
+    ended: list[str] = []
+    scope = {
+        "client": tuple(map(str, server.getpeername()[:2])),
+        "server": tuple(map(str, server.getsockname()[:2])),
+    }
+    first, second = (Reader(scope, partial(ended.append, name)) for name in "12")
+    for each in (first, second):
+        watch.add(each)
+    first.line.sent_bytes += server.send(b"1" * 1000)
+    for now in range(5):
+        second.line.sent_bytes += server.send(b"2" * 1000)
+        client.recv(500)
+        watch.look(float(now))
+    watch.remove(second)
+    assert not ended
+    watch.look(8.0)
+    assert ended == ["1"]
 
 
 @pytest.mark.parametrize(("host", "port"), [("", "0"), ("/run/api.sock", "0"), ("testclient", 5)])

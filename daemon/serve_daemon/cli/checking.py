@@ -12,7 +12,7 @@ import msgspec
 from serve_daemon.cli.connection import EXIT_REFUSED, fail
 from serve_daemon.cli.daemon import DEFAULT_CONFIG
 from serve_daemon.config.directories import cache_directory
-from serve_daemon.config.doubts import doubts
+from serve_daemon.config.doubts import doubts, doubts_of_access
 from serve_daemon.config.effective import effective
 from serve_daemon.config.load import Loaded, Sources, load
 from serve_daemon.config.probe import Probe, cached, store
@@ -24,11 +24,11 @@ PROBE_TIMEOUT_SECONDS = 120.0
 def check(file: Path | None, *, with_probe: bool) -> str:
     """One line that says what was found good; leaves with every problem if something is not.
 
-    With the probe, what may fail on this machine is told on stderr.
+    What may fail is told on stderr; with the probe, also what may on this machine.
     """
     sources = _sources(file)
     loaded = _load(sources)
-    warnings = _warnings(sources, loaded) if with_probe else []
+    warnings = doubts_of_access(loaded) + (_warnings(sources, loaded) if with_probe else [])
     for each in warnings:
         click.echo(f"{click.style('warning', fg='yellow')}: {each}", err=True)
     found = "no problem found" if not warnings else f"no problem found, warnings: {len(warnings)}"
@@ -43,7 +43,7 @@ def effective_of(file: Path) -> dict[str, Any]:
 
 def _sources(file: Path | None) -> Sources:
     main = file or (DEFAULT_CONFIG if DEFAULT_CONFIG.exists() else None)
-    return Sources(main=main, environment=dict(os.environ))
+    return Sources(main=main, environment=dict(os.environ), is_daemon=False)
 
 
 def _warnings(sources: Sources, loaded: Loaded) -> list[Problem]:

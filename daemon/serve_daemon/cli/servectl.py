@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 import serve_daemon
-from serve_daemon.cli import configuring, looking, steering
+from serve_daemon.cli import configuring, keys, looking, steering
 from serve_daemon.cli.connection import Commands
 
 
@@ -26,5 +26,10 @@ def main(socket: Path | None) -> None:
     """
 
 
-for command in (*looking.COMMANDS, *configuring.COMMANDS, *steering.COMMANDS):
+for command in (
+    *looking.COMMANDS,
+    *configuring.COMMANDS,
+    *steering.COMMANDS,
+    *keys.COMMANDS,
+):
     main.add_command(command)

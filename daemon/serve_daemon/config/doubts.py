@@ -5,8 +5,11 @@ for another machine: none of it is a reason to refuse a configuration.
 """
 
 import os
+import time
 from collections.abc import Iterator
 
+from serve_daemon.config.certificate import expires_soon
+from serve_daemon.config.check import Finding
 from serve_daemon.config.estimate import estimate
 from serve_daemon.config.load import Loaded
 from serve_daemon.config.located import located
@@ -31,6 +34,15 @@ def doubts(loaded: Loaded, probe: Probe | None) -> list[Problem]:
         chain = model_chain(config, name)
         for key, message in _of_model(model, python, probe):
             found.append((setter(chain, key) or chain[0][0], message))
+    return [loaded.problem(path, message) for path, message in found]
+
+
+def doubts_of_access(loaded: Loaded) -> list[Problem]:
+    """What could not be looked at here, and a certificate that will not be good for long."""
+    found = list(loaded.unseen)
+    tls = loaded.access.tls
+    if tls is not None and (message := expires_soon(tls, time.time())):
+        found.append(Finding(("server", "tls_certificate"), message))
     return [loaded.problem(path, message) for path, message in found]
 
 

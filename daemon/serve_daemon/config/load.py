@@ -10,7 +10,9 @@ from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, InitSettingsSource, SettingsConfigDict
 
-from serve_daemon.config.check import check
+from serve_daemon.config.access import Access, Judged, read_access
+from serve_daemon.config.check import Finding, check
+from serve_daemon.config.credentials import DIRECTORY
 from serve_daemon.config.files import read_files
 from serve_daemon.config.installed import digest
 from serve_daemon.config.keys import table_at
@@ -33,6 +35,8 @@ class Sources(Struct, frozen=True, kw_only=True):
     environment: Mapping[str, str] = MappingProxyType({})
     # Where the probe's result lies; None: nothing is checked against this machine.
     cache_directory: str | None = None
+    # Whether the daemon itself asks: to others its secrets may be out of sight, which is no fault.
+    is_daemon: bool = True
 
 
 class Loaded(Struct, frozen=True, kw_only=True):
@@ -44,6 +48,8 @@ class Loaded(Struct, frozen=True, kw_only=True):
     texts: dict[str, str] = {}  # content by path, in the same order
     layers: list[Layer] = []  # where each key is set
     installed: str = ""  # digest of the code that carries it out
+    access: Access = Access()  # what the files of secrets hold
+    unseen: list[Finding] = []  # of those, what is not for whoever asked to read
 
     def problem(self, path: KeyPath, message: str) -> Problem:
         """What only the attempt to use a key's value has shown to be wrong with it."""
@@ -71,7 +77,7 @@ def load(sources: Sources) -> Loaded:
     environment, outside_problems = environment_layer(sources.environment, layers)
     overrides, overrides_problems = overrides_layer(sources.overrides)
     layers = [overrides, environment, *layers]
-    config, problems = _checked(layers, sources.cache_directory)
+    config, judged, problems = _checked(layers, sources)
     problems += outside_problems + overrides_problems
     if problems:
         order = {file.path: number for number, file in enumerate(files)}
@@ -83,19 +89,26 @@ def load(sources: Sources) -> Loaded:
         texts={file.path: file.text for file in files},
         layers=layers,
         installed=digest(),
+        access=judged.access,
+        unseen=list(judged.unseen),
     )
 
 
-def _checked(layers: list[Layer], cache_directory: str | None) -> tuple[Config, list[Problem]]:
+def _checked(layers: list[Layer], sources: Sources) -> tuple[Config, Judged, list[Problem]]:
     config, errors = _validated(layers)
     problems = [_problem(layers, error) for error in errors]
     paths = [path_of(error) for error in errors]
     if any(table_at(path) for path in paths):
-        return config, problems  # whole tables are missing: rules would only add confusion
-    probe = cached(cache_directory, config.engine.python) if cache_directory else None
-    findings = check(config, probe, doubtful=[path[:2] for path in paths])
+        # Whole tables are missing: rules would only add confusion.
+        return config, Judged(Access()), problems
+    cache = sources.cache_directory
+    probe = cached(cache, config.engine.python) if cache else None
+    doubtful = [path[:2] for path in paths]
+    judged = read_access(config, sources.environment.get(DIRECTORY, ""), doubtful)
+    findings = [*check(config, probe, doubtful), *judged.broken]
+    findings += judged.unseen if sources.is_daemon else ()
     problems += [locate(layers, path).problem(path, message) for path, message in findings]
-    return config, problems
+    return config, judged, problems
 
 
 def _validated(layers: list[Layer]) -> tuple[Config, list[ErrorDetails]]:
@@ -111,7 +124,8 @@ def _validated(layers: list[Layer]) -> tuple[Config, list[ErrorDetails]]:
 
 def _merged(layers: list[Layer]) -> Config:
     sources = tuple(InitSettingsSource(_Settings, layer.values) for layer in layers)
-    return Config.model_validate(dict(_Settings(_build_sources=(sources, {}))))
+    # Not dict(settings), which takes what has an attribute `keys` for a mapping.
+    return Config.model_validate(dict(iter(_Settings(_build_sources=(sources, {})))))
 
 
 def _without(values: dict[str, Any], paths: list[KeyPath]) -> dict[str, Any]:

@@ -21,7 +21,7 @@ def environment_layer(
 ) -> tuple[Layer, list[Problem]]:
     """The keys that variables such as SERVE_SERVER__LISTEN set.
 
-    A variable may set any key of the schema, in the models and profiles that a file defines.
+    A variable may set any key of the schema, in the tables with a name that a file defines.
     """
     layer = Layer({}, {})
     problems = []
@@ -92,7 +92,7 @@ def _objection(name: str, paths: list[KeyPath], known: dict[str, list[KeyPath]])
         case [], []:
             return (
                 "sets no key, unset it or name a key: SERVE_SERVER__LISTEN is server.listen;"
-                " models and profiles must stand in a file first"
+                " models, profiles and keys must stand in a file first"
             )
     return ""
 

@@ -1,6 +1,7 @@
 """What a change of the configuration does to models, gateway and daemon. Pure.
 
-The schema says what each key takes and who reads it; nothing here knows a key by name.
+The schema says what each key takes and who reads it. Known by name here is only what stands for
+the content of files that the configuration names: the keys of clients, and the certificate.
 """
 
 from collections.abc import Iterator
@@ -11,9 +12,11 @@ from pydantic import BaseModel
 
 from serve_daemon.config.keys import effect_of
 from serve_daemon.config.load import Loaded
+from serve_daemon.config.problems import dotted
 from serve_daemon.config.tables import Effect, Reader, Table
 
 PACKAGE = "package"  # among the keys of a change, though no key of the file
+CERTIFICATE = "server.tls_certificate"
 
 
 class Action(StrEnum):
@@ -58,7 +61,7 @@ def plan(old: Loaded, new: Loaded) -> Plan:
     }
     return Plan(
         models=models,
-        gateway=_change("gateway", _tables(old, new, Reader.GATEWAY) | _code(old, new)),
+        gateway=_change("gateway", _gateway(old, new)),
         daemon=_change("daemon", _tables(old, new, Reader.DAEMON)),
     )
 
@@ -79,6 +82,21 @@ def _change(subject: str, difference: Difference) -> Change:
     strongest = max(difference.values(), key=list(Effect).index, default=None)
     action = _ACTIONS[strongest] if strongest else Action.KEEP
     return Change(subject, action, list(difference))
+
+
+def _gateway(old: Loaded, new: Loaded) -> Difference:
+    return _access(old, new) | _tables(old, new, Reader.GATEWAY) | _code(old, new)
+
+
+def _access(old: Loaded, new: Loaded) -> Difference:
+    """What clients may do, and what they are shown: by content, wherever that stands."""
+    before = {each.name: each for each in old.access.grants}
+    after = {each.name: each for each in new.access.grants}
+    names = [name for name in sorted({*before, *after}) if before.get(name) != after.get(name)]
+    difference = {dotted(("keys", name)): Effect.UPDATE for name in names}
+    if old.access.tls != new.access.tls:
+        difference[CERTIFICATE] = Effect.REPLACE
+    return difference
 
 
 def _tables(old: Loaded, new: Loaded, reader: Reader) -> Difference:

@@ -10,7 +10,16 @@ from pydantic import ByteSize, Field
 
 from serve_daemon.config.tables import Effect, Reader, Table, key
 from serve_daemon.config.tuning import Model, Profile
-from serve_daemon.config.values import Address, Count, Name, Seconds, Size, SizeOrZero
+from serve_daemon.config.values import (
+    Address,
+    Count,
+    Credential,
+    Name,
+    Origin,
+    Seconds,
+    Size,
+    SizeOrZero,
+)
 
 
 class Server(Table):
@@ -49,6 +58,31 @@ class Server(Table):
         Effect.REPLACE,
     )
     workers: Count = key(1, "Gateway processes, which accept on the same addresses.", Effect.UPDATE)
+    tls_certificate: Credential = key(
+        "",
+        "The certificate and its chain in PEM form: an absolute path, or a credential of the unit."
+        " With it, the addresses that are no Unix sockets speak TLS. Empty: none does.",
+        Effect.REPLACE,
+    )
+    tls_key: Credential = key(
+        "",
+        "The private key of the certificate, in the same way; it may not be readable by everyone.",
+        Effect.REPLACE,
+    )
+    tls_client_ca: Credential = key(
+        "",
+        "Whose certificates clients must show, in the same way. Empty: they need none.",
+        Effect.REPLACE,
+    )
+    tls_min_version: Literal["1.2", "1.3"] = key(
+        "1.3", "The oldest version of TLS that is spoken.", Effect.REPLACE
+    )
+    cors_origins: list[Origin] = key(
+        [],
+        "Origins whose web pages may use the API from a browser, like https://chat.example, or a"
+        " star for all. Empty: none may.",
+        Effect.UPDATE,
+    )
 
 
 class Responses(Table):
@@ -124,6 +158,26 @@ class EngineProgram(Table):
     )
 
 
+class Key(Table):
+    """[keys.NAME]: a key that clients may show, and what it is good for."""
+
+    hash: str = key(
+        "",
+        "SHA-256 of the key, as sha256:HEX; servectl key new NAME makes a key and this line.",
+        Effect.UPDATE,
+        pattern=r"^(sha256:[0-9a-f]{64})?$",
+    )
+    credential: Credential = key(
+        "",
+        "In place of hash, where the key itself lies, or several, one a line: an absolute path, or"
+        " a credential of the unit (LoadCredential= of systemd). Not readable by everyone.",
+        Effect.UPDATE,
+    )
+    models: list[Name] = key(
+        [], "The models that it is good for, by name or alias. Empty: all.", Effect.UPDATE
+    )
+
+
 class Config(Table):
     """The whole file."""
 
@@ -132,5 +186,6 @@ class Config(Table):
     log: Log = Log()
     control: Control = Control()
     engine: EngineProgram = EngineProgram()
+    keys: dict[Name, Key] = Field({})
     profiles: dict[Name, Profile] = Field({})
     models: dict[Name, Model] = Field({})

@@ -1,6 +1,7 @@
 """The kinds of values that keys of the file take."""
 
 import json
+import re
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -16,6 +17,8 @@ from serve_daemon.config.address import parse_address
 
 _INT32_MAX = 2**31 - 1  # messages between programs carry them on
 _INT64_MAX = 2**63 - 1
+_CREDENTIAL = re.compile(r"/.+|[A-Za-z0-9_.-]+|")  # the names that systemd takes, or a path
+_ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/,]+")
 
 
 def _address(text: str) -> str:
@@ -23,11 +26,24 @@ def _address(text: str) -> str:
     return text
 
 
-def _name(text: str) -> str:
+def name_of(text: str) -> str:
+    """The text, if it can be the name of a table; ValueError says what is wrong with it."""
     if not text:
         raise ValueError("is empty, write a name")
     if not text.isprintable() or " " in text:
         raise ValueError("holds a space or a character that can't be seen, choose another name")
+    return text
+
+
+def _credential(text: str) -> str:
+    if not _CREDENTIAL.fullmatch(text) or text in {".", ".."}:
+        raise ValueError(f'"{text}" is neither an absolute path nor the name of a credential')
+    return text
+
+
+def _origin(text: str) -> str:
+    if not _ORIGIN.fullmatch(text):
+        raise ValueError(f'"{text}" is no origin, write https://HOST, http://HOST:PORT or *')
     return text
 
 
@@ -53,7 +69,9 @@ def _devices(value: Any, choose: ValidatorFunctionWrapHandler) -> Any:
 
 
 Address = Annotated[str, AfterValidator(_address)]
-Name = Annotated[str, AfterValidator(_name)]
+Name = Annotated[str, AfterValidator(name_of)]
+Credential = Annotated[str, AfterValidator(_credential)]
+Origin = Annotated[str, AfterValidator(_origin)]
 Count = Annotated[int, Field(ge=1, le=_INT32_MAX)]
 CountOrZero = Annotated[int, Field(ge=0, le=_INT32_MAX)]
 Seconds = Annotated[float, Field(gt=0)]

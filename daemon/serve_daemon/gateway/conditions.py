@@ -5,13 +5,17 @@ from dataclasses import dataclass, field
 
 from serve_daemon.gateway.errors import ApiError
 from serve_daemon.gateway.exchange import Exchange
+from serve_daemon.gateway.kernel_sockets import Address
+from serve_daemon.gateway.keys import Keys
 from serve_daemon.wire.routing import GatewaySettings
 
 
 @dataclass(eq=False)
 class Conditions:
     settings: GatewaySettings
+    keys: Keys = field(default_factory=Keys)
     leaving: bool = False
+    has_http2: bool = False  # whether a client has spoken it
     cut_by: ApiError | None = None  # what every request ends with, once there is no more time
     requests: int = 0  # since the start, less probes
     failures: int = 0  # of those, replies of 500 and above
@@ -21,6 +25,11 @@ class Conditions:
     @property
     def open_requests(self) -> int:
         return len(self._open)
+
+    def clients(self) -> set[Address]:
+        """Who has a request open, be it that its body is still on its way."""
+        peers = (each.peer for each in self._open)
+        return {peer for peer in peers if peer is not None}
 
     def request_begins(self, exchange: Exchange) -> None:
         self._open.add(exchange)

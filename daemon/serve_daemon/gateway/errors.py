@@ -9,6 +9,7 @@ log = structlog.get_logger()
 
 INVALID = "invalid_request_error"
 SERVER = "server_error"
+UNAUTHORIZED = 401
 # Errors of Falcon itself; the others get their status as code.
 CODES = {404: "not_found", 405: "method_not_allowed", 415: "unsupported_media_type"}
 
@@ -26,6 +27,8 @@ class ApiError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
+        if self.status == UNAUTHORIZED:
+            return {"www-authenticate": "Bearer"}
         if self.retry_after_seconds is None:
             return {}
         return {"retry-after": str(self.retry_after_seconds)}
@@ -36,8 +39,15 @@ def invalid(message: str, param: str | None = None, code: str | None = None) -> 
 
 
 def model_not_found(name: str) -> ApiError:
-    message = f"The model '{name}' does not exist; GET /v1/models lists those that do."
+    message = (
+        f"The model '{name}' does not exist or you do not have access to it; GET /v1/models lists"
+        " those that you may use."
+    )
     return ApiError(404, ErrorBody(message, INVALID, "model", "model_not_found"))
+
+
+def unauthorized(message: str) -> ApiError:
+    return ApiError(UNAUTHORIZED, ErrorBody(message, INVALID, None, "invalid_api_key"))
 
 
 def too_large(limit_bytes: int) -> ApiError:

@@ -8,7 +8,10 @@ from collections.abc import Callable, Iterable
 
 import structlog
 
+from serve_daemon.gateway.asking import Asker
 from serve_daemon.gateway.errors import ApiError
+from serve_daemon.gateway.kernel_sockets import Address, address
+from serve_daemon.gateway.tracing import trace_of
 
 log = structlog.get_logger()
 
@@ -32,7 +35,10 @@ class Exchange:
         self.is_anthropic = self.path.startswith(ANTHROPIC_PATH) or any(
             name == b"anthropic-version" for name, _ in headers
         )
-        self.client = client_of(scope.get("client"))
+        self.trace = trace_of(headers)
+        self.asker = Asker()
+        self.is_refused = False  # for want of a good key
+        self._client = scope.get("client")
         self.body = b""
         self.status = 0
         self.outcome = "answered"  # or what ended it early
@@ -45,6 +51,48 @@ class Exchange:
         self._begun = time.monotonic()
         self._first_token: float | None = None
         self._closers: list[Callable[[], None]] = []
+
+    @property
+    def key_name(self) -> str:
+        """Of the key that it was asked with; "" where the configuration has none."""
+        return self.asker.key_name
+
+    @property
+    def client(self) -> str:
+        """Who shares the engines with others: whoever has one key, else one host."""
+        return self.key_name or self.host
+
+    @property
+    def host(self) -> str:
+        """Where it comes from, as far as clients are told apart by that."""
+        return client_of(self._client)
+
+    @property
+    def peer(self) -> Address | None:
+        """The other end of its connection; None on a Unix socket."""
+        match self._client:
+            case (str() as host, (str() | int()) as port):
+                return address(host, port)
+        return None
+
+    def may_use(self, model: str) -> bool:
+        """Whether whoever asks may use a model, named as it is and by no alias."""
+        return self.asker.may_use(model)
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """What every log line that is written for it says."""
+        identity = {"request_id": self.request_id}
+        if self.key_name:
+            identity["key"] = self.key_name
+        if self.trace is not None:
+            identity |= {"trace_id": self.trace.trace_id, "span_id": self.trace.span_id}
+        return identity
+
+    @property
+    def milliseconds(self) -> int:
+        """Since it has begun."""
+        return round(1000 * (time.monotonic() - self._begun))
 
     def on_end(self, close: Callable[[], None]) -> None:
         """Have `close` called when the exchange is over, whatever ended it."""
@@ -79,7 +127,7 @@ class Exchange:
             self._closers.pop()()
         if self.outcome in LEFT:
             self.status = GONE
-        write = log.debug if self.is_probe else log.info
+        write = log.debug if self.is_probe or self.is_refused else log.info
         write("request", **self._record())
 
     def _record(self) -> dict[str, object]:

@@ -1,4 +1,4 @@
-"""What stands between Granian and Falcon: body limits, request ids, clients that leave or stall."""
+"""What stands between Granian and Falcon: keys, body limits, ids, clients that leave or stall."""
 
 import asyncio
 from collections.abc import Awaitable, Callable
@@ -6,7 +6,10 @@ from typing import Any
 
 import structlog
 
+from serve_daemon.gateway.admission import Admission
+from serve_daemon.gateway.asking import asking
 from serve_daemon.gateway.conditions import Conditions
+from serve_daemon.gateway.cors import preflight, reply_headers
 from serve_daemon.gateway.deadline import Deadline
 from serve_daemon.gateway.error_shapes import error_body
 from serve_daemon.gateway.errors import ApiError, incomplete
@@ -16,6 +19,7 @@ from serve_daemon.gateway.stalls import Reader, StallWatch
 
 Scope = dict[str, Any]
 Send = Callable[[dict[str, Any]], Awaitable[None]]
+CLOSE = (b"connection", b"close")
 Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
@@ -33,16 +37,22 @@ class Front:
         self._conditions = conditions
         self._stalls = stalls
         self._intake = Intake()
+        self._admission = Admission(conditions)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["http_version"] == "1":  # as Granian names HTTP/1.0
             scope["http_version"] = "1.0"
+        self._conditions.has_http2 |= scope["http_version"] == "2"
         exchange = scope["serve.exchange"] = Exchange(scope, scope["headers"])
         self._conditions.request_begins(exchange)
         reply = Reply(scope, send, self._conditions)
-        with structlog.contextvars.bound_contextvars(request_id=exchange.request_id):
+        refusal = self._admission.refusal(exchange, scope["headers"])
+        with structlog.contextvars.bound_contextvars(**exchange.identity):
             try:
-                await self._answer_or_refuse(scope, receive, reply)
+                if refusal is not None:
+                    await reply.refuse(refusal)
+                elif not await reply.answer_preflight():
+                    await self._answer_or_refuse(scope, receive, reply)
             finally:
                 reply.end()
                 exchange.end()
@@ -78,7 +88,8 @@ class Front:
             await reply.refuse(error)
             return
         body = BodyReplay(exchange.body)
-        answering = asyncio.ensure_future(self._application(scope, body, reply.send))
+        with asking(exchange.asker):
+            answering = asyncio.ensure_future(self._application(scope, body, reply.send))
         reply.on_stall = answering.cancel
         self._stalls.add(reply.reader)
         try:
@@ -138,6 +149,8 @@ class Reply:
         self.on_stall: Callable[[], object] = _do_nothing
         self._send = send
         self._conditions = conditions
+        self._request_headers = scope["headers"]
+        self._is_http1 = scope["http_version"].startswith("1")  # later ones close otherwise
         self._stall_limit = Deadline(self.stall)
         self._is_sending = False
 
@@ -145,7 +158,7 @@ class Reply:
         if event["type"] == "http.response.start":
             self._mark(event)
         else:
-            self.reader.sent_bytes += len(event.get("body", b""))
+            self.reader.line.sent_bytes += len(event.get("body", b""))
         self._stall_limit.set(self._conditions.settings.stall_timeout)
         self._is_sending = True
         try:
@@ -156,11 +169,16 @@ class Reply:
 
     def _mark(self, event: dict[str, Any]) -> None:
         self.exchange.status = event["status"]
-        headers = [*event["headers"], (b"x-request-id", self.exchange.request_id.encode())]
-        if self.exchange.is_anthropic:
-            headers.append((b"request-id", self.exchange.request_id.encode()))
-        if self._conditions.leaving:
-            headers.append((b"connection", b"close"))
+        exchange = self.exchange
+        headers = [*event["headers"], (b"x-request-id", exchange.request_id.encode())]
+        if exchange.is_anthropic:
+            headers.append((b"request-id", exchange.request_id.encode()))
+        headers.append((b"openai-processing-ms", str(exchange.milliseconds).encode()))
+        if exchange.trace is not None:
+            headers.append((b"traceresponse", exchange.trace.response))
+        headers += reply_headers(self._request_headers, self._conditions.settings.cors_origins)
+        if self._conditions.leaving and self._is_http1:
+            headers.append(CLOSE)
         event["headers"] = headers
 
     def stall(self) -> None:
@@ -180,10 +198,20 @@ class Reply:
     async def refuse(self, error: ApiError) -> None:
         """Answer without the inner application; the rest of the request is not read."""
         self.exchange.error = error.body.code
-        headers = [(b"content-type", b"application/json"), (b"connection", b"close")]
+        headers = [(b"content-type", b"application/json")]
+        headers += [CLOSE] if self._is_http1 else []
         headers += [(name.encode(), value.encode()) for name, value in error.headers.items()]
         await self.send({"type": "http.response.start", "status": error.status, "headers": headers})
         await self.send({"type": "http.response.body", "body": error_body(error, self.exchange)})
+
+    async def answer_preflight(self) -> bool:
+        """Answer a browser that asks whether a page may ask; returns whether that is what it is."""
+        origins = self._conditions.settings.cors_origins
+        headers = preflight(self.exchange.method, self._request_headers, origins)
+        if headers:
+            await self.send({"type": "http.response.start", "status": 204, "headers": headers})
+            await self.send({"type": "http.response.body", "body": b""})
+        return bool(headers)
 
 
 def _do_nothing() -> None:

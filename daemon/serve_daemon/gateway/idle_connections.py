@@ -3,7 +3,8 @@
 Granian accepts so many connections and no more; who comes then waits in the listen queue for as
 long as others hold the places, be they kept for a next request, or amid one that never comes. The
 oldest of those are closed then. A client that comes back opens another connection, as it has to
-after `keep_alive_timeout` anyway.
+after `keep_alive_timeout` anyway. Granian keeps that time itself once it knows a connection for one
+of HTTP/1; what sends nothing at all, shakes no hands, or has spoken HTTP/2, is ended here.
 """
 
 import asyncio
@@ -22,6 +23,7 @@ from serve_daemon.gateway.kernel_sockets import Address, address
 log = structlog.get_logger()
 
 LOOK_EVERY_SECONDS = 0.25
+LONGEST_PAUSE_SECONDS = 10.0  # between two looks at how long each has been silent
 SCARCE = 7 / 8  # of all places are taken: some are freed,
 ENOUGH = 1 / 2  # until no more than so many are
 TCP_INFO_BYTES = 56
@@ -55,31 +57,71 @@ def to_close(
     return idle[: len(connections) - int(places * ENOUGH)]
 
 
+def overdue(
+    connections: Collection[Connection], busy: Collection[Address], limit_seconds: float
+) -> list[Connection]:
+    """Those that have been silent for too long without a request."""
+    return [
+        each
+        for each in connections
+        if each.silent_seconds > limit_seconds and each.client not in busy
+    ]
+
+
+class Limits(Struct, frozen=True):
+    """What connections at one address may take."""
+
+    places: int
+    silent_seconds: float
+
+
 class IdleConnections:
     """Keeps places free at one listening port."""
 
-    def __init__(self, port: int, places: int, busy: Callable[[], set[Address]]) -> None:
+    def __init__(
+        self,
+        port: int,
+        limits: Limits,
+        *,
+        answered: Callable[[], set[Address]],
+        asking: Callable[[], set[Address]],
+    ) -> None:
+        """`asking` are clients that have begun a request, `answered` have it whole."""
         self._port = port
-        self._places = places
-        self._busy = busy
+        self._limits = limits
+        self._answered = answered
+        self._asking = asking
         self._known: set[tuple[int, Address]] = set()
         self._thread = ThreadPoolExecutor(1)  # of its own: others may be busy with long prompts
 
     async def run(self) -> None:
         """Look for ever."""
+        pause = max(LOOK_EVERY_SECONDS, min(self._limits.silent_seconds / 4, LONGEST_PAUSE_SECONDS))
         loop = asyncio.get_running_loop()
+        due = loop.time()
         while True:
             await asyncio.sleep(LOOK_EVERY_SECONDS)
-            if len(_descriptors()) <= self._places * SCARCE:
+            is_scarce = len(_descriptors()) > self._limits.places * SCARCE
+            if not is_scarce:
                 self._known = set()
-                continue
-            found = await loop.run_in_executor(self._thread, self._find)
-            closing = to_close(found, self._known, self._busy(), self._places)
-            self._known = {each.identity for each in found}
-            for each in closing:
-                close(each)
-            if closing:
-                log.warning("idle connections are closed for others", connections=len(closing))
+            if is_scarce or loop.time() >= due:
+                found = await loop.run_in_executor(self._thread, self._find)
+                self._end_overdue(found)
+                due = loop.time() + pause
+            if is_scarce:
+                self._make_place(found)
+
+    def _end_overdue(self, found: list[Connection]) -> None:
+        for each in overdue(found, self._asking(), self._limits.silent_seconds):
+            close(each)
+
+    def _make_place(self, found: list[Connection]) -> None:
+        closing = to_close(found, self._known, self._answered(), self._limits.places)
+        self._known = {each.identity for each in found}
+        for each in closing:
+            close(each)
+        if closing:
+            log.warning("idle connections are closed for others", connections=len(closing))
 
     def _find(self) -> list[Connection]:
         return list(connections_at(self._port))

@@ -5,7 +5,6 @@ import asyncio
 import contextlib
 import math
 import os
-import resource
 import signal
 import socket
 import sys
@@ -17,9 +16,11 @@ from serve_daemon.gateway.app import create_app
 from serve_daemon.gateway.chat_template import ChatTemplates
 from serve_daemon.gateway.completion import Models
 from serve_daemon.gateway.conditions import Conditions
+from serve_daemon.gateway.descriptors import places, raise_descriptor_limit
 from serve_daemon.gateway.errors import shutting_down
 from serve_daemon.gateway.garbage import look_seldom
-from serve_daemon.gateway.idle_connections import IdleConnections
+from serve_daemon.gateway.idle_connections import IdleConnections, Limits
+from serve_daemon.gateway.keys import Keys
 from serve_daemon.gateway.prompts import Prompts
 from serve_daemon.gateway.routes import RoutingTable
 from serve_daemon.gateway.server import Allowance, InheritedServer
@@ -33,19 +34,23 @@ from serve_daemon.wire.routing import (
     EngineEnded,
     GatewayHeartbeat,
     GatewayReady,
+    GatewaySettings,
     Routes,
     RoutesApplied,
     StopAccepting,
     SupervisorToGateway,
+    TlsPair,
     Wake,
 )
 from serve_daemon.wire.transport import Peer, adopt
 
 log = structlog.get_logger()
 
-SPARE_DESCRIPTORS = 256  # beside those of clients: engines, link, libraries
 # A connection that the kernel has handed over becomes a request within this time.
 SETTLE_SECONDS = 0.5
+TLS_SETTLE_SECONDS = 2.0  # with the handshake
+# Some clients give up what is open on a connection that is to be closed: so rather while none is.
+HTTP2_PATIENCE_SECONDS = 10.0
 LAST_WORDS_SECONDS = 1.0  # for what is cut, to tell its client so
 STOP_SECONDS = 1.0  # a half-sent body would make the server's stop wait for ever
 
@@ -57,6 +62,8 @@ class Gateway:
         loop = asyncio.get_running_loop()
         self._prompts = Prompts(TextModels(), ChatTemplates())
         self._models = Models(RoutingTable(self._tell), self._prompts)
+        self._conditions = Conditions(GatewaySettings())  # until it is told which
+        self._stalls = StallWatch(self._conditions)
         self._configured: asyncio.Future[ConfigureGateway] = loop.create_future()
         self._routed = asyncio.Event()
         self._leave = asyncio.Event()
@@ -69,14 +76,13 @@ class Gateway:
     async def run(self, link: socket.socket, listening: list[socket.socket]) -> None:
         """Serve until told to leave; the process ends with it."""
         await adopt(self._link, link)
-        self._configuration = await self._configured
+        tls = (await self._configured).tls
+        self._has_tls = tls is not None
         configure_child_logging(self._configuration.log_level)
-        self._conditions = Conditions(self._configuration.settings)
-        self._stalls = StallWatch(self._conditions)
         self._obey_signals()
         # Connections may wait on the sockets already; none may be told that its model is unknown.
         await self._routed.wait()
-        servers = self._start_servers(listening)
+        servers = self._start_servers(listening, tls)
         self._link.send(GatewayReady())
         duties = self._take_up_duties(listening)
         await self._prompts.templates.load()
@@ -86,19 +92,27 @@ class Gateway:
         for duty in duties:
             duty.cancel()
 
-    def _start_servers(self, listening: list[socket.socket]) -> list[InheritedServer]:
+    def _start_servers(
+        self, listening: list[socket.socket], tls: TlsPair | None
+    ) -> list[InheritedServer]:
         settings = self._conditions.settings
         self._places = places(settings.max_connections, len(listening), raise_descriptor_limit())
         allowance = Allowance(self._places, settings.keep_alive_timeout)
         app = create_app(self._models, self._conditions, self._stalls)
-        servers = [InheritedServer(app, each, allowance) for each in listening]
+        servers = [InheritedServer(app, each, allowance, tls) for each in listening]
         for server in servers:
             server.start()
         return servers
 
     def _take_up_duties(self, listening: list[socket.socket]) -> list[asyncio.Future[None]]:
         ports = [each.getsockname()[1] for each in listening if each.family != socket.AF_UNIX]
-        watches = [IdleConnections(port, self._places, self._stalls.clients) for port in ports]
+        limits = Limits(self._places, self._conditions.settings.keep_alive_timeout)
+        watches = [
+            IdleConnections(
+                port, limits, answered=self._stalls.clients, asking=self._conditions.clients
+            )
+            for port in ports
+        ]
         duties = [self._beat(), self._stalls.run(), *(watch.run() for watch in watches)]
         return [asyncio.ensure_future(duty) for duty in duties]
 
@@ -119,12 +133,13 @@ class Gateway:
 
     def _configure(self, message: ConfigureGateway) -> None:
         self._models.table.num_workers = message.settings.workers
-        if not self._configured.done():
-            self._configured.set_result(message)
-            return
         self._configuration = message
         self._conditions.settings = message.settings
-        set_level(message.log_level)
+        self._conditions.keys = Keys(message.settings.keys)
+        if self._configured.done():
+            set_level(message.log_level)
+        else:
+            self._configured.set_result(message)
 
     def _apply(self, message: Routes) -> None:
         engines = [address for route in message.routes for address in route.engines]
@@ -171,17 +186,28 @@ class Gateway:
         self._conditions.leaving = True
         for server in servers:
             server.accept_no_more()
-        settled = asyncio.ensure_future(asyncio.sleep(SETTLE_SECONDS))
+        settle_seconds = TLS_SETTLE_SECONDS if self._has_tls else SETTLE_SECONDS
+        settled = asyncio.ensure_future(asyncio.sleep(settle_seconds))
         try:
             async with asyncio.timeout_at(self._leave_by) as self._drain_limit:
                 await settled
-                await self._conditions.wait_until_idle()
+                await self._finish(servers)
         except TimeoutError:
             await self._cut()
         finally:
             self._drain_limit = None
         stopping = [asyncio.ensure_future(server.end()) for server in servers]
         await asyncio.wait(stopping, timeout=STOP_SECONDS)
+
+    async def _finish(self, servers: list[InheritedServer]) -> None:
+        """Wait until no request is open; a connection of HTTP/2 may always have one."""
+        if self._conditions.has_http2:
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(HTTP2_PATIENCE_SECONDS):
+                    await self._conditions.wait_until_idle()
+            for server in servers:
+                server.stop()  # its clients are told to make another one, and what is open ends
+        await self._conditions.wait_until_idle()
 
     async def _cut(self) -> None:
         """End what is open, each request with an error of its endpoint's shape."""
@@ -190,21 +216,6 @@ class Gateway:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_SECONDS):
                 await self._conditions.wait_until_idle()
-
-
-def raise_descriptor_limit() -> int:
-    """Let the process have as many open files as it may; returns how many that is."""
-    _, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-    return hard
-
-
-def places(wanted: int, num_sockets: int, descriptors: int) -> int:
-    """How many connections may be open at each listening socket."""
-    possible = max(1, (descriptors - SPARE_DESCRIPTORS) // num_sockets)
-    if wanted > possible:
-        log.warning("fewer connections: descriptors are scarce", wanted=wanted, possible=possible)
-    return min(wanted, possible)
 
 
 def main() -> None:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 
+from serve_daemon.gateway.asking import asker
 from serve_daemon.gateway.dispatch import Dispatch
 from serve_daemon.gateway.engines import Engine, Engines
 from serve_daemon.gateway.errors import model_not_found, unavailable
@@ -47,17 +48,18 @@ class RoutingTable:
 
     @property
     def routes(self) -> list[Route]:
-        return list(self._routes.values())
+        """Those that whoever asks may use."""
+        return [each for each in self._routes.values() if asker().may_use(each.model)]
 
     def find(self, name: str) -> Route:
         """The route of a model, by its name or an alias.
 
-        Raises `ApiError` 404.
+        Raises `ApiError` 404; also where whoever asks has no key for it, as if it did not exist.
         """
-        try:
-            return self._routes[self._names[name]]
-        except KeyError:
-            raise model_not_found(name) from None
+        own_name = self._names.get(name)
+        if own_name is None or not asker().may_use(own_name):
+            raise model_not_found(name)
+        return self._routes[own_name]
 
     def admit(self, name: str, client: str) -> tuple[Route, Turn]:
         """Let one more request in, for as long as its turn is not ended.

@@ -8,13 +8,18 @@ from typing import Any
 
 from granian import _granian
 from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
+from granian.http import HTTP1Settings, HTTP2Settings
 from granian.server.embed import Server
 from msgspec import Struct
+
+from serve_daemon.gateway.tls import granian_context
+from serve_daemon.wire.routing import TlsPair
 
 BACKLOG = 1024
 # Granian's own buffer for each connection; a small one shows early that a client stops reading.
 BUFFER_BYTES = 32 * 1024
+HTTP2_STREAMS = 256  # at once on one connection
+HTTP2_WINDOW_BYTES = 256 * 1024  # of bodies that nobody has read yet
 
 
 class Allowance(Struct, frozen=True):
@@ -27,11 +32,19 @@ class Allowance(Struct, frozen=True):
 class InheritedServer(Server):  # type: ignore[misc] # Granian is not typed
     """Granian's embedded server, in this loop, accepting on `listening`."""
 
-    def __init__(self, application: Any, listening: socket.socket, allowance: Allowance) -> None:
+    def __init__(
+        self,
+        application: Any,
+        listening: socket.socket,
+        allowance: Allowance,
+        tls: TlsPair | None = None,
+    ) -> None:
+        is_unix = listening.family == socket.AF_UNIX
         super().__init__(
             application,
             interface=Interfaces.ASGINL,
-            http=HTTPModes.http1,
+            # HTTP/2 too: by ALPN under TLS, else by prior knowledge. A proxy on this host has none.
+            http=HTTPModes.http1 if is_unix else HTTPModes.auto,
             websockets=False,
             backlog=BACKLOG,
             backpressure=allowance.connections,
@@ -39,9 +52,18 @@ class InheritedServer(Server):  # type: ignore[misc] # Granian is not typed
                 header_read_timeout=math.ceil(1000 * allowance.silent_seconds),
                 max_buffer_size=BUFFER_BYTES,
             ),
+            http2_settings=HTTP2Settings(
+                initial_connection_window_size=HTTP2_WINDOW_BYTES,
+                initial_stream_window_size=HTTP2_WINDOW_BYTES,
+                max_concurrent_streams=HTTP2_STREAMS,
+                max_headers_size=BUFFER_BYTES,
+                max_send_buffer_size=BUFFER_BYTES,
+            ),
             log_enabled=False,
         )
         self._listening = listening
+        if tls is not None and not is_unix:
+            self.ssl_ctx = granian_context(tls)
 
     def start(self) -> None:
         self._serving = asyncio.ensure_future(self.serve())

@@ -9,6 +9,7 @@ import asyncio
 import math
 import time
 from collections.abc import Callable, Mapping
+from weakref import WeakValueDictionary
 
 import structlog
 
@@ -22,24 +23,31 @@ REST_SHARE = 50  # of the time of a look, at thousands of readers: tokens wait m
 LONGEST_REST_SECONDS = 1.0
 
 
-class Reader:
-    """What one client has read of its reply so far."""
+class Line:
+    """What one connection carries. With HTTP/2 several replies share it."""
 
-    def __init__(self, scope: Mapping[str, object], on_stall: Callable[[], object]) -> None:
-        self.client = _address(scope.get("client"))
-        self.server = _address(scope.get("server"))
-        self.on_stall = on_stall
+    def __init__(self) -> None:
         self.sent_bytes = 0
         self._read_bytes = -math.inf  # framing is unread too, and not counted in what is sent
         self._since = 0.0
 
     def idle_seconds(self, unread_bytes: int, now: float) -> float:
-        """How long it has read nothing, although there was something to read."""
+        """How long nothing of it has been read, although there was something to read."""
         read_bytes = self.sent_bytes - unread_bytes
         if not unread_bytes or read_bytes > self._read_bytes:
             self._read_bytes = max(read_bytes, self._read_bytes)
             self._since = now
         return now - self._since
+
+
+class Reader:
+    """Whoever reads one reply."""
+
+    def __init__(self, scope: Mapping[str, object], on_stall: Callable[[], object]) -> None:
+        self.client = _address(scope.get("client"))
+        self.server = _address(scope.get("server"))
+        self.on_stall = on_stall
+        self.line = Line()
 
 
 def _address(value: object) -> Address | None:
@@ -56,10 +64,12 @@ class StallWatch:
     def __init__(self, conditions: Conditions) -> None:
         self._conditions = conditions
         self._readers: set[Reader] = set()
+        self._lines: WeakValueDictionary[Address, Line] = WeakValueDictionary()
         self._busy = asyncio.Event()
 
     def add(self, reader: Reader) -> None:
         if reader.client is not None and reader.server is not None:
+            reader.line = self._lines.setdefault(reader.client, reader.line)
             self._readers.add(reader)
             self._busy.set()
 
@@ -100,6 +110,6 @@ class StallWatch:
             size = unread[reader.server[1]].get(reader.client)
             if size is None:
                 continue  # it runs elsewhere
-            if reader.idle_seconds(size, now) > limit:
+            if reader.line.idle_seconds(size, now) > limit:
                 self.remove(reader)
                 reader.on_stall()

@@ -2,6 +2,7 @@
 
 import time
 
+from serve_daemon.config.access import Access
 from serve_daemon.config.load import Loaded
 from serve_daemon.config.tuning import Model
 from serve_daemon.supervisor.changes import Changes
@@ -40,8 +41,7 @@ class Manager:
         sockets: ListeningSockets,
         clock: Clock,
     ) -> None:
-        self.config = loaded.config
-        self.installed = loaded.installed
+        self.config, self.installed, self.access = loaded.config, loaded.installed, loaded.access
         self.models: dict[str, ModelUnit] = {}
         self.changes = Changes()
         self._cores = Cores(self.models)
@@ -67,13 +67,13 @@ class Manager:
         self._gateway_program = GatewayProgram(
             ledger.log,
             sockets,
-            settings=lambda: gateway_settings(self.config, directories.state),
+            settings=lambda: gateway_settings(self.config, directories.state, self.access.grants),
             routes=self.routing.table,
             hear=self._hear,
         )
         self.gateway = Group(
             GATEWAY,
-            gateway_specs(self.config, self.installed),
+            gateway_specs(self.config, self.installed, self.access.tls),
             gateway_unit_settings(self.config),
             Ports(self._gateway_program, self, clock),
         )
@@ -105,18 +105,23 @@ class Manager:
     def _follow_gateway(self) -> None:
         """As models do their units; and listen only where the gateway does, or is about to."""
         unit = self.gateway
-        if unit.spec == gateway_specs(self.config, self.installed):
+        if unit.spec == gateway_specs(self.config, self.installed, self.access.tls):
             if unit.is_proven:
                 self._proven_server = self.config.server
         else:
             self.config = self.config.model_copy(update={"server": self._proven_server})
             self.installed = unit.spec[0].installed
+            self.access = Access(self.access.grants, unit.spec[0].tls)
             self._spread_server_settings()
         at_work = [each for each in unit.instances() if each.phase in (Phase.STARTING, Phase.READY)]
         specs = (*unit.spec, *(each.spec for each in at_work))
         self._sockets.keep_only([at for each in specs for at in each.listen])
 
     # ------------------------------------------------------------ what is done
+
+    def adopt(self, loaded: Loaded) -> None:
+        """Go by another configuration from now on; what runs is not touched yet."""
+        self.config, self.installed, self.access = loaded.config, loaded.installed, loaded.access
 
     def add(self, name: str, settings: Model) -> int:
         unit = Group(
@@ -168,7 +173,9 @@ class Manager:
     def reconfigure_gateway(self, reason: str) -> int:
         """Have the gateway follow `config`: live, or by a new process."""
         self._spread_server_settings()
-        generation = self.gateway.replace(gateway_specs(self.config, self.installed), reason)
+        generation = self.gateway.replace(
+            gateway_specs(self.config, self.installed, self.access.tls), reason
+        )
         self.gateway.start(reason)
         self._follow_gateway()
         return generation

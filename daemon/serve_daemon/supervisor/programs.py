@@ -8,8 +8,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
+from serve_daemon.config.certificate import Tls
 from serve_daemon.supervisor.instance import Instance, Limits
 from serve_daemon.supervisor.logs import Log
 from serve_daemon.supervisor.process import Command, spawn
@@ -22,6 +23,7 @@ from serve_daemon.wire.routing import (
     GatewayToSupervisor,
     Routes,
     StopAccepting,
+    TlsPair,
 )
 
 HEARTBEAT_SECONDS = 1.0
@@ -53,6 +55,8 @@ class GatewaySpec(Struct, frozen=True):
     max_connections: int
     keep_alive_timeout: float
     installed: str = ""  # digest of the code it runs
+    tls_keys: tuple[str, ...] = ()  # what [server] says of TLS,
+    tls: Tls | None = None  # and the content of its files: Granian reads a certificate once
 
 
 class EngineProgram:
@@ -138,10 +142,11 @@ class GatewayProgram:
         )
         relay = _GatewayRelay(instance, self._log, self._hear)
         instance.process = spawn(command, relay)
-        instance.process.send(self.configuration())
+        instance.process.send(structs.replace(self.configuration(), tls=_pair(spec.tls)))
         instance.process.send(self._routes())
 
     def configuration(self) -> ConfigureGateway:
+        """What every gateway can take up, whenever it changes."""
         return ConfigureGateway(self._settings(), HEARTBEAT_SECONDS, self._log.level)
 
     def release(self, instance: Instance, _limits: Limits) -> None:
@@ -152,6 +157,10 @@ class GatewayProgram:
         """Have what leaves end within so long."""
         # Its own limit ends the open requests properly; ours is for a gateway that doesn't.
         instance.drain(StopAccepting(seconds), seconds + LAST_WORDS_SECONDS)
+
+
+def _pair(tls: Tls | None) -> TlsPair | None:
+    return TlsPair(tls.certificate, tls.key, tls.client_ca, tls.min_version) if tls else None
 
 
 class _Relay:

@@ -98,7 +98,7 @@ class Reloader:
         changes = plan(self._running(), loaded).changes()
         moving = [_words(each) for each in changes if each.action is not Action.KEEP]
         self._ledger.reload(f"reload begins: {trigger}", moving or ["nothing changes"])
-        self._manager.config, self._manager.installed = loaded.config, loaded.installed
+        self._manager.adopt(loaded)
         begun = [self._begin(each, loaded, trigger) for each in changes]
         kept = Kept(next(self._numbers), trigger, moving, loaded.texts)
         reload = Reload(begun, kept, self._end)
@@ -141,6 +141,7 @@ class Reloader:
             models=models,
             files=self.files,
             installed=self._manager.installed,
+            access=self._manager.access,
         )
 
     def _read(self) -> Loaded:

@@ -1,10 +1,14 @@
 """What the configuration says, in the words of the processes that work by it. Pure."""
 
 import sys
+from collections.abc import Iterable
 from itertools import cycle, islice
 from pathlib import Path
 from typing import Literal
 
+from serve_daemon.config.access import TLS_FILES
+from serve_daemon.config.api_keys import Grant
+from serve_daemon.config.certificate import Tls
 from serve_daemon.config.schema import Config
 from serve_daemon.config.tuning import Model
 from serve_daemon.supervisor.instance import Limits
@@ -13,8 +17,9 @@ from serve_daemon.supervisor.programs import EngineLaunch, GatewaySpec
 from serve_daemon.supervisor.restarts import RestartPolicy
 from serve_daemon.wire.batching import Batching
 from serve_daemon.wire.messages import EngineSpec
-from serve_daemon.wire.routing import GatewaySettings
+from serve_daemon.wire.routing import GatewaySettings, KeyGrant
 
+TLS_KEYS = (*TLS_FILES, "tls_min_version")
 # A gateway is small and ours: it starts in a second, and is started again for ever.
 GATEWAY_START_SECONDS = 60.0
 GATEWAY_HANG_SECONDS = 20.0
@@ -72,11 +77,18 @@ def engine_settings(model: Model, config: Config) -> UnitSettings:
     )
 
 
-def gateway_specs(config: Config, installed: str) -> tuple[GatewaySpec, ...]:
+def gateway_specs(
+    config: Config, installed: str, tls: Tls | None = None
+) -> tuple[GatewaySpec, ...]:
     """One for each worker."""
     server = config.server
     spec = GatewaySpec(
-        tuple(server.listen), server.max_connections, server.keep_alive_timeout, installed
+        listen=tuple(server.listen),
+        max_connections=server.max_connections,
+        keep_alive_timeout=server.keep_alive_timeout,
+        installed=installed,
+        tls_keys=tuple(getattr(server, key) for key in TLS_KEYS),
+        tls=tls,
     )
     return (spec,) * config.server.workers
 
@@ -86,7 +98,7 @@ def gateway_unit_settings(config: Config) -> UnitSettings:
     return UnitSettings(limits, GATEWAY_RESTARTS)
 
 
-def gateway_settings(config: Config, state: Path) -> GatewaySettings:
+def gateway_settings(config: Config, state: Path, grants: Iterable[Grant] = ()) -> GatewaySettings:
     server, responses = config.server, config.responses
     return GatewaySettings(
         workers=server.workers,
@@ -96,6 +108,8 @@ def gateway_settings(config: Config, state: Path) -> GatewaySettings:
         drain_timeout=server.drain_timeout,
         max_connections=server.max_connections,
         keep_alive_timeout=server.keep_alive_timeout,
+        cors_origins=list(server.cors_origins),
+        keys=[KeyGrant(each.name, list(each.digests), list(each.models)) for each in grants],
         state_directory=str(state),
         stores_by_default=responses.store,
         retention=responses.retention,

@@ -5,6 +5,14 @@ from msgspec import Struct
 from serve_daemon.wire.messages import EngineReady, Failing, Message, SetLogLevel
 
 
+class KeyGrant(Struct, frozen=True):
+    """What one key of the configuration is good for; the key itself is told nobody."""
+
+    name: str
+    digests: list[bytes]  # SHA-256, of each key that the name stands for
+    models: list[str]  # by their own names; none: all
+
+
 class GatewaySettings(Struct, frozen=True):
     max_body_size: int = 4 * 1024 * 1024  # bytes
     body_timeout: float = 30.0  # seconds for a whole request body
@@ -13,10 +21,24 @@ class GatewaySettings(Struct, frozen=True):
     max_connections: int = 4096  # at each listening socket of a gateway
     keep_alive_timeout: float = 75.0  # seconds in which a first, or a next request must begin
     workers: int = 1  # gateways on the same sockets, which share each model's limits
+    cors_origins: list[str] = []  # of web pages that may use the API
+    keys: list[KeyGrant] = []  # none: whoever connects may use the API
     state_directory: str = ""  # where responses are kept; "": nowhere
     stores_by_default: bool = True  # responses whose request does not say
     retention: float = 2592000.0  # seconds that a response is kept
     max_store_size: int = 1024 * 1024 * 1024  # bytes on disk of all that are kept
+
+
+class TlsPair(Struct, frozen=True):
+    """A certificate and its key, as PEM."""
+
+    certificate: bytes
+    key: bytes
+    client_ca: bytes  # empty: clients need no certificate
+    min_version: str
+
+    def __repr__(self) -> str:
+        return "TlsPair(...)"
 
 
 class ConfigureGateway(Message, frozen=True):
@@ -25,6 +47,7 @@ class ConfigureGateway(Message, frozen=True):
     settings: GatewaySettings
     heartbeat_seconds: float
     log_level: str
+    tls: TlsPair | None = None  # of the first message: it holds for as long as the gateway lives
 
 
 class EngineAddress(Struct, frozen=True):
