@@ -92,6 +92,41 @@ async def test_chat_with_several_choices(
     assert texts == ["one", "one"]
 
 
+CALL = '<tool_call>\n{"name": "look", "arguments": {"at": "the sky"}}\n</tool_call>'
+LOOK: Any = {"name": "look", "parameters": {"type": "object", "properties": {}}}
+CALLING: dict[str, Any] = {"model": "m", "messages": [{"role": "user", "content": CALL}]}
+
+
+async def test_chat_with_tools(supervisor: FakeSupervisor, sdk: openai.AsyncOpenAI) -> None:
+    """A call, whole, and put together from its deltas by the stream helper."""
+    await supervisor.serve("fake:")
+    ask = {**CALLING, "tools": [{"type": "function", "function": LOOK}]}
+    whole = (await sdk.chat.completions.create(**ask)).choices[0]
+    async with sdk.chat.completions.stream(**ask) as stream:
+        streamed = (await stream.get_final_completion()).choices[0]
+    for choice in (whole, streamed):
+        assert choice.finish_reason == "tool_calls"
+        assert not choice.message.content
+        [call] = choice.message.tool_calls or []
+        assert call.type == "function"
+        assert call.function.name == "look"
+        assert call.function.arguments == '{"at": "the sky"}'
+
+
+async def test_chat_with_functions(supervisor: FakeSupervisor, sdk: openai.AsyncOpenAI) -> None:
+    """The deprecated form of tools has its own words in a reply."""
+    await supervisor.serve("fake:")
+    [choice] = (await sdk.chat.completions.create(**CALLING, functions=[LOOK])).choices
+    assert choice.finish_reason == "function_call"
+    assert choice.message.function_call is not None
+    assert choice.message.function_call.arguments == '{"at": "the sky"}'
+    arguments = ""
+    async for chunk in await sdk.chat.completions.create(**CALLING, functions=[LOOK], stream=True):
+        if called := chunk.choices[0].delta.function_call:
+            arguments += called.arguments or ""
+    assert arguments == '{"at": "the sky"}'
+
+
 async def test_completions(supervisor: FakeSupervisor, sdk: openai.AsyncOpenAI) -> None:
     """A batch of prompts, with log-probabilities."""
     await supervisor.serve("fake:")
