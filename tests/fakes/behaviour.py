@@ -22,7 +22,7 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     prefill: float = 0.0  # seconds before the first token of a sequence
     token_delay: float = 0.005  # seconds a step
     pace: float = 0.0  # seconds between two tokens of a sequence, from its own first; 0: a step
-    text: str = "echo"  # echo: the last user message; count: "1 2 3 ..." without end
+    text: str = "echo"  # the last user message; count: "1 2 3 ..." without end; silence: nothing
     crash_on: int = 0  # exit abruptly with the first token of this request
     crash_after: int = 0  # exit abruptly after so many tokens in all
     crash_loading: int = 0  # 1: exit abruptly before it is ready
@@ -86,6 +86,8 @@ class Author:
         position = len(tokens) - start
         if self._text == "count":
             return (self._digits[_counting(number)] for number in count(position))
+        if self._text == "silence":
+            return repeat(self.end)
         question = tokens[_last(tokens[:start], self._user) + 1 : start]
         answer = takewhile(lambda token: token != self.end, question)
         return islice(chain(answer, repeat(self.end)), position, None)

@@ -188,6 +188,18 @@ async def test_a_conversation_is_made_short(supervisor: FakeSupervisor) -> None:
         assert back.usage.input_tokens > len(ASK) / 2
 
 
+async def test_what_the_model_does_not_sum_up_stays(supervisor: FakeSupervisor) -> None:
+    """A model that says nothing loses nothing."""
+    await supervisor.serve("fake:text=silence")
+    turns = [{"role": "user", "content": "one"}, {"role": "assistant", "content": "two"}]
+    async with sdk_of(supervisor) as sdk:
+        compacted = await sdk.responses.compact(model="m", input=turns)  # type: ignore[arg-type]
+        (item,) = compacted.output
+        assert item.type == "compaction"
+        content = opened(item.encrypted_content, "", SealedConversation)
+        assert [kept["content"][0]["text"] for kept in content.items] == ["one", "two"]
+
+
 async def test_what_can_not_be_made_shorter_stays(
     client: httpx.AsyncClient, supervisor: FakeSupervisor
 ) -> None:

@@ -59,6 +59,7 @@ class Compact:
             completion = Completion(summary_request(wanted), exchange, self._models)
             summary = await _text(completion)
             usage = usage_of(completion)
+            kept = kept if summary else items  # what nobody has summed up must not be lost
         response.data = encode(compaction(summary, kept, usage))
 
 
