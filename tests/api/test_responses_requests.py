@@ -47,7 +47,7 @@ def read(**fields: Any) -> ResponsesRequest:
         ({"tools": [{"type": "web_search"}]}, "tools[0].type"),
         ({"tool_choice": {"type": "function", "name": "f"}}, "tool_choice"),
         ({"tool_choice": {"type": "web_search_preview"}}, "tool_choice.type"),
-        ({"prompt_cache_retention": "24h"}, "prompt_cache_retention"),
+        ({"prompt_cache_retention": "1h"}, "prompt_cache_retention"),
         ({"service_tier": "priority"}, "service_tier"),
         ({"context_management": [{"type": "compaction"}]}, "context_management"),
         ({"max_output_tokens": -1}, "max_output_tokens"),

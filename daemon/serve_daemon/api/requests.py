@@ -85,7 +85,9 @@ SHARED: Table = {
     "tools": EMPTY_ARRAY,
     "store": Field(only(False)),  # nothing is kept, so true would be a promise broken
     "service_tier": Field(only("auto", "default")),
-    "prompt_cache_retention": Field(only("in_memory")),
+    "prompt_cache_retention": Field(
+        only("in_memory", "24h"), note="prompts are kept for as long as there is room"
+    ),
     "prompt_cache_options": Field(only({}, {"mode": "implicit"})),
     "moderation": NOTHING,
     "top_logprobs": Field(integer(0, MAX_TOP_LOGPROBS), "top_logprobs"),

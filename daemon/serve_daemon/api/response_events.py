@@ -1,5 +1,7 @@
 """The events of a response's stream."""
 
+from typing import Literal
+
 from msgspec import UNSET, Struct, UnsetType
 
 from serve_daemon.api.errors import ErrorBody
@@ -9,26 +11,29 @@ from serve_daemon.api.response_output import OutputItem, Part, SummaryText
 
 
 class ResponseEvent(Struct, frozen=True, kw_only=True):
-    """response.created, .queued, .in_progress, .completed, .incomplete and .failed."""
+    """The state of the whole response has changed."""
 
-    type: str
+    type: Literal[
+        "response.created",
+        "response.queued",
+        "response.in_progress",
+        "response.completed",
+        "response.incomplete",
+        "response.failed",
+    ]
     response: Response
     sequence_number: int
 
 
 class OutputItemEvent(Struct, frozen=True, kw_only=True):
-    """response.output_item.added and .done."""
-
-    type: str
+    type: Literal["response.output_item.added", "response.output_item.done"]
     item: OutputItem
     output_index: int
     sequence_number: int
 
 
 class ContentPartEvent(Struct, frozen=True, kw_only=True):
-    """response.content_part.added and .done."""
-
-    type: str
+    type: Literal["response.content_part.added", "response.content_part.done"]
     item_id: str
     output_index: int
     content_index: int = 0
@@ -37,7 +42,7 @@ class ContentPartEvent(Struct, frozen=True, kw_only=True):
 
 
 class TextDeltaEvent(Struct, frozen=True, kw_only=True):
-    type: str = "response.output_text.delta"
+    type: Literal["response.output_text.delta"] = "response.output_text.delta"
     item_id: str
     output_index: int
     content_index: int = 0
@@ -48,7 +53,7 @@ class TextDeltaEvent(Struct, frozen=True, kw_only=True):
 
 
 class TextDoneEvent(Struct, frozen=True, kw_only=True):
-    type: str = "response.output_text.done"
+    type: Literal["response.output_text.done"] = "response.output_text.done"
     item_id: str
     output_index: int
     content_index: int = 0
@@ -58,7 +63,7 @@ class TextDoneEvent(Struct, frozen=True, kw_only=True):
 
 
 class ReasoningDeltaEvent(Struct, frozen=True, kw_only=True):
-    type: str = "response.reasoning_text.delta"
+    type: Literal["response.reasoning_text.delta"] = "response.reasoning_text.delta"
     item_id: str
     output_index: int
     content_index: int = 0
@@ -68,7 +73,7 @@ class ReasoningDeltaEvent(Struct, frozen=True, kw_only=True):
 
 
 class ReasoningDoneEvent(Struct, frozen=True, kw_only=True):
-    type: str = "response.reasoning_text.done"
+    type: Literal["response.reasoning_text.done"] = "response.reasoning_text.done"
     item_id: str
     output_index: int
     content_index: int = 0
@@ -77,9 +82,7 @@ class ReasoningDoneEvent(Struct, frozen=True, kw_only=True):
 
 
 class SummaryPartEvent(Struct, frozen=True, kw_only=True):
-    """response.reasoning_summary_part.added and .done."""
-
-    type: str
+    type: Literal["response.reasoning_summary_part.added", "response.reasoning_summary_part.done"]
     item_id: str
     output_index: int
     summary_index: int = 0
@@ -88,7 +91,7 @@ class SummaryPartEvent(Struct, frozen=True, kw_only=True):
 
 
 class SummaryDeltaEvent(Struct, frozen=True, kw_only=True):
-    type: str = "response.reasoning_summary_text.delta"
+    type: Literal["response.reasoning_summary_text.delta"] = "response.reasoning_summary_text.delta"
     item_id: str
     output_index: int
     summary_index: int = 0
@@ -98,7 +101,7 @@ class SummaryDeltaEvent(Struct, frozen=True, kw_only=True):
 
 
 class SummaryDoneEvent(Struct, frozen=True, kw_only=True):
-    type: str = "response.reasoning_summary_text.done"
+    type: Literal["response.reasoning_summary_text.done"] = "response.reasoning_summary_text.done"
     item_id: str
     output_index: int
     summary_index: int = 0
@@ -107,7 +110,9 @@ class SummaryDoneEvent(Struct, frozen=True, kw_only=True):
 
 
 class ArgumentsDeltaEvent(Struct, frozen=True, kw_only=True):
-    type: str = "response.function_call_arguments.delta"
+    type: Literal["response.function_call_arguments.delta"] = (
+        "response.function_call_arguments.delta"
+    )
     item_id: str
     output_index: int
     delta: str
@@ -116,7 +121,7 @@ class ArgumentsDeltaEvent(Struct, frozen=True, kw_only=True):
 
 
 class ArgumentsDoneEvent(Struct, frozen=True, kw_only=True):
-    type: str = "response.function_call_arguments.done"
+    type: Literal["response.function_call_arguments.done"] = "response.function_call_arguments.done"
     item_id: str
     output_index: int
     arguments: str
@@ -126,7 +131,7 @@ class ArgumentsDoneEvent(Struct, frozen=True, kw_only=True):
 class ErrorEvent(Struct, frozen=True, kw_only=True):
     """The stream can't go on; the same twice, as OpenAI and as Open Responses have it."""
 
-    type: str = "error"
+    type: Literal["error"] = "error"
     code: str | None
     message: str
     param: str | None

@@ -5,7 +5,7 @@ from typing import Any, Literal
 from msgspec import UNSET, Struct, UnsetType
 
 from serve_daemon.api.output_format import OutputFormat
-from serve_daemon.api.response_output import OutputItem
+from serve_daemon.api.response_output import CompactionItem, OutputItem
 from serve_daemon.api.tools import FunctionTool
 
 Status = Literal["queued", "in_progress", "completed", "incomplete", "failed", "cancelled"]
@@ -45,7 +45,7 @@ class ReasoningSettings(Struct, frozen=True):
 class FormatObject(Struct, frozen=True, kw_only=True):
     """The form of the text; all but its type belong to a JSON schema."""
 
-    type: str = "text"
+    type: Literal["text", "json_object", "json_schema"] = "text"
     name: str | UnsetType = UNSET
     description: str | UnsetType | None = UNSET
     schema: dict[str, Any] | bool | UnsetType = UNSET
@@ -60,7 +60,7 @@ class TextSettings(Struct, frozen=True):
 class ToolObject(Struct, frozen=True, kw_only=True):
     """A function that was offered."""
 
-    type: str = "function"
+    type: Literal["function"] = "function"
     name: str
     description: str | None
     parameters: dict[str, Any] | None
@@ -71,7 +71,7 @@ class Response(Struct, frozen=True, kw_only=True):
     """A response, whole or in the making; every key is always there."""
 
     id: str
-    object: str = "response"
+    object: Literal["response"] = "response"
     created_at: int
     completed_at: int | None = None
     status: Status
@@ -111,25 +111,25 @@ class Compaction(Struct, frozen=True, kw_only=True):
     """The reply of /v1/responses/compact."""
 
     id: str
-    object: str = "response.compaction"
+    object: Literal["response.compaction"] = "response.compaction"
     created_at: int
-    output: list[Any]
+    output: list[CompactionItem]
     usage: ResponseUsage
 
 
 class InputTokens(Struct, frozen=True, kw_only=True):
     """The reply of /v1/responses/input_tokens."""
 
-    object: str = "response.input_tokens"
+    object: Literal["response.input_tokens"] = "response.input_tokens"
     input_tokens: int
 
 
 def format_object(form: OutputFormat) -> FormatObject:
-    """The form as it is written back."""
+    """The form as it is written back; those that OpenAI has not got are text of some form."""
     if form.kind != "json_schema":
-        return FormatObject(type=form.kind)
+        return FormatObject(type="json_object" if form.kind == "json_object" else "text")
     return FormatObject(
-        type=form.kind,
+        type="json_schema",
         name=form.name,
         description=form.description or None,
         schema=form.schema,

@@ -10,27 +10,27 @@ ItemStatus = Literal["in_progress", "completed", "incomplete"]
 
 
 class OutputText(Struct, frozen=True, kw_only=True):
-    type: str = "output_text"
+    type: Literal["output_text"] = "output_text"
     text: str
     annotations: list[None] = []
     logprobs: list[TokenLogprob] = []
 
 
 class ReasoningText(Struct, frozen=True, kw_only=True):
-    type: str = "reasoning_text"
+    type: Literal["reasoning_text"] = "reasoning_text"
     text: str
 
 
 class SummaryText(Struct, frozen=True, kw_only=True):
-    type: str = "summary_text"
+    type: Literal["summary_text"] = "summary_text"
     text: str
 
 
 class OutputMessage(Struct, frozen=True, kw_only=True):
     id: str
-    type: str = "message"
+    type: Literal["message"] = "message"
     status: ItemStatus
-    role: str = "assistant"
+    role: Literal["assistant"] = "assistant"
     content: list[OutputText]
 
 
@@ -38,7 +38,7 @@ class ReasoningItem(Struct, frozen=True, kw_only=True):
     """What the model thought; `encrypted_content` where the request includes it."""
 
     id: str
-    type: str = "reasoning"
+    type: Literal["reasoning"] = "reasoning"
     status: ItemStatus
     summary: list[SummaryText]
     content: list[ReasoningText]
@@ -49,7 +49,7 @@ class FunctionCall(Struct, frozen=True, kw_only=True):
     """A call that the client is to make; `arguments`: JSON text."""
 
     id: str
-    type: str = "function_call"
+    type: Literal["function_call"] = "function_call"
     status: ItemStatus
     call_id: str
     name: str
@@ -60,7 +60,7 @@ class CompactionItem(Struct, frozen=True, kw_only=True):
     """A conversation made short, which only this server reads (`api/sealed.py`)."""
 
     id: str
-    type: str = "compaction"
+    type: Literal["compaction"] = "compaction"
     encrypted_content: str
 
 

@@ -53,8 +53,9 @@ TOLD: Table = {
     "truncation": Field(only("disabled", "auto"), "truncation"),
 }
 CACHE_RETENTION = Field(
-    only("in_memory", reason="prompts are kept for as long as there is room"),
+    only("in_memory", "24h"),
     "prompt_cache_retention",
+    note="prompts are kept for as long as there is room",
 )
 RESPONSES: Table = {
     **SHARED,
