@@ -8,10 +8,11 @@ import pytest
 from serve_daemon.api.anthropic_replies import Message
 from serve_daemon.api.fields import Table
 from serve_daemon.api.openapi import document
+from serve_daemon.api.operation import Kind
 from serve_daemon.api.operations import OPERATIONS
 from serve_daemon.api.reply_schemas import Components
 
-NAMES: dict[Any, list[str]] = {"generation": ["m"], "embedding": ["e"], "any": ["m", "e"]}
+NAMES: dict[Kind, list[str]] = {"generation": ["m"], "embedding": ["e"], "any": ["m", "e"]}
 DOCUMENT = document(NAMES, needs_key=False)
 SCHEMAS: dict[str, Any] = DOCUMENT["components"]["schemas"]
 

@@ -1,6 +1,6 @@
 """The OpenAPI document of the API, made of the tables of fields and the Structs of replies."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from serve_daemon import __version__
@@ -44,13 +44,13 @@ REQUEST_ID = {
 }
 
 
-def document(names: dict[Kind, Sequence[str]], *, needs_key: bool) -> dict[str, Any]:
+def document(names: Mapping[Kind, Sequence[str]], *, needs_key: bool) -> dict[str, Any]:
     """The whole document of a server with models of these names.
 
     With `needs_key` it tells no names, as anybody may read it.
     """
     components = Components()
-    known = {} if needs_key else names
+    known: Mapping[Kind, Sequence[str]] = {} if needs_key else names
     paths: dict[str, Any] = {}
     for operation in OPERATIONS:
         methods = paths.setdefault(operation.path, {})
@@ -73,7 +73,7 @@ def document(names: dict[Kind, Sequence[str]], *, needs_key: bool) -> dict[str, 
 
 
 def _operation(
-    operation: Operation, components: Components, names: dict[Kind, Sequence[str]]
+    operation: Operation, components: Components, names: Mapping[Kind, Sequence[str]]
 ) -> dict[str, Any]:
     told: dict[str, Any] = {"operationId": operation.name, "summary": operation.summary}
     if operation.parameters:

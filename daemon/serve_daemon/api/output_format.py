@@ -187,7 +187,7 @@ def structured_outputs(value: Any, path: str) -> OutputFormat:
         where = join(path, "whitespace_pattern")
         message = f"Invalid '{where}': 'disable_any_whitespace' leaves no place for whitespace."
         raise InvalidRequest(message, where, "invalid_value")
-    formats = [each for each in attributes.values() if each is not TEXT]
+    formats: list[OutputFormat] = [each for each in attributes.values() if each is not TEXT]
     if len(formats) != 1:
         message = (
             f"Invalid '{path}': it has {len(formats)} constraints; it must have one of"
