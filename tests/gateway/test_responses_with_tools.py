@@ -94,6 +94,16 @@ async def test_the_sdk_follows_a_call_as_it_comes(supervisor: FakeSupervisor) ->
     assert msgspec.json.decode(call.arguments) == {"at": 1}
 
 
+async def test_an_error_within_a_stream_is_raised(supervisor: FakeSupervisor) -> None:
+    """The SDK knows it as an error, with its code."""
+    await supervisor.serve("fake:error_on=1")
+    async with sdk_of(supervisor) as sdk:
+        stream = await sdk.responses.create(model="m", input="x", stream=True)
+        with pytest.raises(openai.APIError, match="failed on this request") as failed:
+            [event async for event in stream]
+    assert failed.value.code == "server_error"
+
+
 async def test_an_image_does_not_make_a_text_model_fail(
     client: httpx.AsyncClient, supervisor: FakeSupervisor
 ) -> None:

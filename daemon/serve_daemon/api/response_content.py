@@ -14,7 +14,7 @@ UNSEEN_IMAGE = "\n[Here is an image, which you can't see: you read text only.]\n
 IMAGE_STARTS = ("http://", "https://", "data:image/")
 
 
-@described({"type": "string"})
+@described({"type": "string", "pattern": "^(https?://|data:image/)"})
 def image_url(value: Any, path: str) -> str:
     """A URL of an image, or its data in one; it is not fetched."""
     if not text(value, path).startswith(IMAGE_STARTS):
