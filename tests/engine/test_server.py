@@ -6,6 +6,7 @@ from unittest import mock
 
 import msgspec
 import pytest
+import structlog
 
 from serve_daemon.engine import server as servers
 from serve_daemon.engine.protocol import Facts, Stats
@@ -79,7 +80,7 @@ def connect(server: Server) -> tuple[Connection, Gateway]:
     """A gateway with one sequence."""
     connection, gateway = server.connection(), Gateway()
     connection.connection_made(gateway)
-    connection.live.add(OUTPUT.sequence)
+    connection.live[OUTPUT.sequence] = {}
     return connection, gateway
 
 
@@ -115,7 +116,7 @@ async def test_what_a_gateway_has_here_is_bounded(server: Server) -> None:
         server.step({connection.owner: [Output(1, [7], Finish.STOP)]})
         await asyncio.sleep(0)
         connection._on_message(Submit(4, "r", [1], 9, [0], Sampling()))
-    assert connection.live == {2, 4}
+    assert set(connection.live) == {2, 4}
 
 
 async def test_what_was_cancelled_before_the_engine_looked_at_it_is_counted(
@@ -131,7 +132,7 @@ async def test_what_was_cancelled_before_the_engine_looked_at_it_is_counted(
         server.step({connection.owner: [OUTPUT]})
         await asyncio.sleep(0)
         connection._on_message(Submit(16, "r", [1], 9, [0], Sampling()))
-    assert connection.live == {1, 16}
+    assert set(connection.live) == {1, 16}
 
 
 async def test_what_the_engine_does_not_do_is_refused(server: Server) -> None:
@@ -141,4 +142,29 @@ async def test_what_the_engine_does_not_do_is_refused(server: Server) -> None:
     [refusal] = gateway.outputs
     assert (refusal.sequence, refusal.finish) == (2, Finish.REFUSED)
     assert refusal.error == "the engine takes no Embed"
-    assert connection.live == {OUTPUT.sequence}
+    assert set(connection.live) == {OUTPUT.sequence}
+
+
+async def test_the_log_says_whose_a_sequence_is(server: Server) -> None:
+    """With request, trace and key, as far as there are any; only what failed is no detail."""
+    connection, _ = connect(server)
+    whose = {"request_id": "r", "trace_id": "t" * 32, "key": "team"}
+    with structlog.testing.capture_logs() as lines:
+        for number in (2, 3, 4):
+            order = Submit(number, "r", [1, 1], 9, [0], Sampling(), trace_id="t" * 32, key="team")
+            connection._on_message(order)
+        connection.deliver([Output(2, [7], Finish.STOP), Output(3, [], Finish.ERROR, "broken")])
+        connection._on_message(Cancel(4))
+        connection._on_message(Embed(5, "other", [[1]]))
+    told = [(each["log_level"], each["event"]) for each in lines]
+    assert told == [
+        *[("debug", "sequence begins")] * 3,
+        ("debug", "sequence ends"),
+        ("warning", "sequence failed"),
+        ("debug", "sequence cancelled"),
+        ("debug", "sequence refused"),
+    ]
+    assert all(each.items() >= whose.items() for each in lines[:-1])
+    assert lines[4]["reason"] == "broken"
+    assert lines[-1]["request_id"] == "other"
+    assert "key" not in lines[-1]

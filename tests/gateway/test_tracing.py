@@ -1,10 +1,14 @@
 """W3C's trace context: what is taken over of it, and how far it reaches."""
 
+from pathlib import Path
+
 import httpx
+import msgspec
 import pytest
 
 from fakes.supervisor import FakeSupervisor
 from serve_daemon.gateway.tracing import trace_of
+from serve_daemon.wire.messages import Submit
 
 TRACE = "4bf92f3577b34da6a3ce929d0e0e4736"
 SPAN = "00f067aa0ba902b7"
@@ -74,3 +78,17 @@ async def test_a_reply_says_how_long_it_took(client: httpx.AsyncClient) -> None:
     """In the header that OpenAI's clients read."""
     reply = await client.get("/v1/models")
     assert int(reply.headers["openai-processing-ms"]) >= 0
+
+
+async def test_key_and_trace_reach_the_engine(
+    client: httpx.AsyncClient, supervisor: FakeSupervisor, tmp_path: Path
+) -> None:
+    """With the order, so that it can say in its log whose a sequence is."""
+    record = tmp_path / "calls"
+    await supervisor.serve(f"fake:record={record}")
+    await supervisor.let_in({"team": "sk-team"})
+    headers = {"Authorization": "Bearer sk-team", "traceparent": GOOD, "X-Request-Id": "mine"}
+    body = {"model": "m", "input": "x"}
+    assert (await client.post("/v1/responses", json=body, headers=headers)).status_code == 200
+    order = msgspec.json.decode(record.read_bytes().splitlines()[0], type=Submit)
+    assert (order.request_id, order.trace_id, order.key) == ("mine", TRACE, "team")

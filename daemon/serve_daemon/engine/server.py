@@ -30,6 +30,9 @@ PATIENCE_SECONDS = 0.005  # of the computing thread, for the event loop between 
 log = structlog.get_logger()
 
 
+Whose = dict[str, str]  # what a log line says of whose sequence it is about
+
+
 class Connection(Peer[ToEngine]):
     """One gateway: it is welcomed, and owns the sequences that it submits."""
 
@@ -39,7 +42,7 @@ class Connection(Peer[ToEngine]):
         super().__init__(ToEngine, self._on_message, self._on_lost)
         self._server = server
         self.owner = owner
-        self.live: set[int] = set()
+        self.live: dict[int, Whose] = {}
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -48,8 +51,9 @@ class Connection(Peer[ToEngine]):
     def deliver(self, outputs: list[Output]) -> None:
         """Send what is of sequences that were neither cancelled nor ended before."""
         wanted = [output for output in outputs if output.sequence in self.live]
-        ended = {output.sequence for output in wanted if output.finish is not None}
-        self.live -= ended
+        ended = [output for output in wanted if output.finish is not None]
+        for output in ended:
+            _log_end(output, self.live.pop(output.sequence, {}))
         if ended:
             self._server.note_end()
         if wanted:
@@ -60,7 +64,7 @@ class Connection(Peer[ToEngine]):
             case Submit() | Embed():
                 self._begin(message)
             case Cancel(sequence=sequence) if sequence in self.live:
-                self.live.remove(sequence)
+                log.debug("sequence cancelled", **self.live.pop(sequence))
                 self._server.note_end()
                 self._server.engine.cancel(self.owner, sequence)
 
@@ -70,9 +74,12 @@ class Connection(Peer[ToEngine]):
             reason = f"the engine has {MAX_SEQUENCES} sequences already"
             if begin is None:
                 reason = f"the engine takes no {type(order).__name__}"
-            self.send(Step([Output(order.sequence, [], Finish.REFUSED, reason)]))
+            refusal = Output(order.sequence, [], Finish.REFUSED, reason)
+            _log_end(refusal, whose(order))
+            self.send(Step([refusal]))
             return
-        self.live.add(order.sequence)
+        self.live[order.sequence] = whose(order)
+        log.debug("sequence begins", tokens=order.num_tokens, **self.live[order.sequence])
         self._server.num_new += 1
         begin(self.owner, order)
 
@@ -173,6 +180,21 @@ class Server:
     def _tell_if_empty(self) -> None:
         if self._on_empty is not None and not self._connections:
             self._on_empty()
+
+
+def whose(order: Order) -> Whose:
+    """The request, and its trace and key where it has them."""
+    ids = {"request_id": order.request_id, "trace_id": order.trace_id, "key": order.key}
+    return {name: value for name, value in ids.items() if value}
+
+
+def _log_end(output: Output, whose: Whose) -> None:
+    if output.finish is Finish.ERROR:
+        log.warning("sequence failed", reason=output.error, **whose)
+    elif output.finish is Finish.REFUSED:
+        log.debug("sequence refused", reason=output.error, **whose)
+    else:
+        log.debug("sequence ends", finish=str(output.finish), **whose)
 
 
 def _taken_by(engine: AnyEngine) -> dict[type, Callable[[int, Any], None]]:

@@ -8,6 +8,7 @@ import msgspec
 import structlog
 
 from serve_daemon.gateway.affinity import Load
+from serve_daemon.gateway.asking import asker
 from serve_daemon.gateway.bell import Bell
 from serve_daemon.wire.messages import Cancel, FromEngine, Order, Output, Step, Welcome
 from serve_daemon.wire.routing import EngineAddress
@@ -103,7 +104,8 @@ class Engine:
         number = next(self._numbers)
         sequence = self._sequences[number] = Sequence(number, self, order.num_tokens, on_end)
         self._num_tokens += sequence.num_tokens
-        self._peer.send(msgspec.structs.replace(order, sequence=number))
+        whose = {"trace_id": asker().trace_id, "key": asker().key_name}
+        self._peer.send(msgspec.structs.replace(order, sequence=number, **whose))
         return sequence
 
     def forget(self, number: int) -> None:

@@ -32,6 +32,9 @@ class Submit(Message, frozen=True):
     sampling: Sampling
     num_output: int = 0  # how many of `tokens`, at their end, were generated before
     grammar: str = ""  # in Lark, as llguidance reads it: what the output must be; "": anything
+    # Whose it is, for the logs: the trace of its request and the name of its key; "": none.
+    trace_id: str = ""
+    key: str = ""
 
     @property
     def num_tokens(self) -> int:
@@ -44,6 +47,8 @@ class Embed(Message, frozen=True):
     sequence: int  # as in Submit
     request_id: str
     texts: list[list[int]]  # the tokens of each
+    trace_id: str = ""
+    key: str = ""
 
     @property
     def num_tokens(self) -> int:
