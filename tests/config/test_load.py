@@ -57,6 +57,7 @@ PROBLEMS = [
     ("server.max_connections = 7.0", "1:26: server.max_connections: 7.0 is a number with a fr"),
     ("server.max_connections = true", "1:26: server.max_connections: true is a boolean, write"),
     ("server.max_connections = 0", "1:26: server.max_connections: 0 is too small, use at least 1"),
+    ("models.a.hang_timeout = 2.9", "1:25: models.a.hang_timeout: 2.9 is too small, use at least"),
     ("server.max_connections = 2147483648", "1:26: server.max_connections: 2147483648 is too la"),
     ("server.max_body_size = '4XB'", '1:24: server.max_body_size: "4XB" is no size, write byt'),
     ("server.max_body_size = -1", "1:24: server.max_body_size: -1 is no size, write bytes as"),

@@ -8,7 +8,7 @@ from chaos.tally import Tally
 from integration.daemon import RunningDaemon
 
 KEYS = (
-    'source = "fake:load=0.1,token_delay=0.01"\nhang_timeout = 1.0\nrestart_delay = 0.05\n'
+    'source = "fake:load=0.1,token_delay=0.01"\nhang_timeout = 3.0\nrestart_delay = 0.05\n'
     "start_limit = 100\n"
 )
 TEXTS = [" ".join(str(number) for number in range(start, start + 30)) for start in range(8)]

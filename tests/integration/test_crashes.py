@@ -7,7 +7,7 @@ import signal
 from integration.daemon import RunningDaemon
 from integration.streams import text_of
 
-TWO = '[models.m]\nsource = "fake:load=0.1"\nhang_timeout = 2.0\n[models.other]\nsource = "fake:"\n'
+TWO = '[models.m]\nsource = "fake:load=0.1"\nhang_timeout = 3.0\n[models.other]\nsource = "fake:"\n'
 
 
 async def test_a_killed_engine_comes_back(daemon: RunningDaemon) -> None:
@@ -38,7 +38,7 @@ async def test_a_frozen_engine_is_killed_and_comes_back(daemon: RunningDaemon) -
 async def test_an_engine_that_makes_no_steps_is_killed(daemon: RunningDaemon) -> None:
     """Heartbeats alone are no life: with work outstanding, steps must end."""
     once = daemon.directory / "once"
-    await daemon.started(f'[models.m]\nsource = "fake:hang_on=1,once={once}"\nhang_timeout = 1.5')
+    await daemon.started(f'[models.m]\nsource = "fake:hang_on=1,once={once}"\nhang_timeout = 3.0')
     async with daemon.http() as client:
         assert await text_of(client, model="m", input="go on") == "go on"
     assert daemon.model("m")["restarts"] == 1
@@ -47,7 +47,7 @@ async def test_an_engine_that_makes_no_steps_is_killed(daemon: RunningDaemon) ->
 
 async def test_nobody_has_hung_where_all_were_frozen(daemon: RunningDaemon) -> None:
     """A machine that slept for longer than hang_timeout finds every process as it was."""
-    await daemon.started('[models.m]\nsource = "fake:"\nhang_timeout = 2.0')
+    await daemon.started('[models.m]\nsource = "fake:"\nhang_timeout = 3.0')
     assert daemon.process is not None
     before, engine = daemon.status(), daemon.model("m")["replicas"][0]
     pids = [daemon.process.pid, before["gateway"]["pid"], engine["pid"]]

@@ -86,14 +86,14 @@ def test_limits_and_restarts_are_the_models() -> None:
     """The time to drain is the server's."""
     model = Model(
         start_timeout=1.0,
-        hang_timeout=2.0,
+        hang_timeout=3.5,
         restart_delay=3.0,
         restart_delay_max=4.0,
         start_limit=5,
         start_limit_interval=6.0,
     )
     settings = engine_settings(model, Config(server=Server(drain_timeout=7.0)))
-    assert settings.limits == Limits(start_seconds=1.0, hang_seconds=2.0, drain_seconds=7.0)
+    assert settings.limits == Limits(start_seconds=1.0, hang_seconds=3.5, drain_seconds=7.0)
     assert settings.restarts == RestartPolicy(3.0, 4.0, 5, 6.0)
 
 

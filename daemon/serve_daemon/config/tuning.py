@@ -142,8 +142,9 @@ class Tuning(Table):
     hang_timeout: Seconds = key(
         60.0,
         "Seconds without a finished step, while there is work, or without a sign of life, after"
-        " which an engine is killed.",
+        " which an engine is killed: 3 at least, as a sign of life comes every second.",
         Effect.UPDATE,
+        ge=3,
     )
     restart_delay: Seconds = key(
         0.5,
