@@ -10,7 +10,7 @@ import pytest
 
 from fakes.behaviour import counting
 from fakes.supervisor import FakeSupervisor
-from serve_daemon.wire.messages import Drain, EngineHeartbeat
+from serve_daemon.wire.messages import Drain, EngineHeartbeat, Submit
 
 LENGTH = 200
 
@@ -73,11 +73,12 @@ async def test_the_next_engine_gets_the_output_so_far_and_the_same_seed(
     await first.process.wait()
     await supervisor.serve(source)
     assert (await answer).status_code == 200
-    submits = [msgspec.json.decode(line) for line in record.read_bytes().splitlines()]
-    (_, _, _, prompt, limit, _, sampling, _), (_, _, _, tokens, rest, _, same, known) = submits
-    assert tokens[: len(prompt)] == prompt
-    assert len(tokens) - len(prompt) == limit - rest == known > 0
-    assert same == sampling
+    lines = record.read_bytes().splitlines()
+    begun, rest = (msgspec.json.decode(line, type=Submit, strict=False) for line in lines)
+    assert rest.tokens[: len(begun.tokens)] == begun.tokens
+    output = len(rest.tokens) - len(begun.tokens)
+    assert output == begun.max_new_tokens - rest.max_new_tokens == rest.num_output > 0
+    assert rest.sampling == begun.sampling
 
 
 async def test_a_request_that_kills_every_engine_ends_with_an_error(
