@@ -152,3 +152,17 @@ async def test_the_tokens_of_a_prompt_are_counted(
     count = (await client.post("/v1/messages/count_tokens", json=body)).json()
     usage = (await client.post("/v1/messages", json=ASK)).json()["usage"]
     assert count == {"input_tokens": usage["input_tokens"] + usage["cache_read_input_tokens"]}
+
+
+async def test_a_model_that_does_not_think_is_not_made_to(
+    client: httpx.AsyncClient, supervisor: FakeSupervisor
+) -> None:
+    """It may think if it wants to, which it does not."""
+    await supervisor.serve("fake:")
+    enabled = {"thinking": {"type": "enabled", "budget_tokens": 1024}}
+    refused = await client.post("/v1/messages", json={**ASK, **enabled})
+    assert refused.status_code == 400
+    assert "'thinking' can't be 'enabled'" in refused.json()["error"]["message"]
+    for kind in ("adaptive", "disabled"):
+        body = {**ASK, "thinking": {"type": kind}}
+        assert (await client.post("/v1/messages", json=body)).status_code == 200

@@ -43,7 +43,12 @@ THINKING = variant(
     {
         "enabled": {
             "type": Field(text),
-            "budget_tokens": Field(integer(LEAST_BUDGET, MAX_TOKENS), "budget", required=True),
+            "budget_tokens": Field(
+                integer(LEAST_BUDGET, MAX_TOKENS),
+                "budget",
+                required=True,
+                note="told to the model where its chat template knows 'thinking_budget'",
+            ),
             "display": DISPLAY,
         },
         "adaptive": {"type": Field(text), "display": DISPLAY},
@@ -120,7 +125,6 @@ class MessagesRequest(GenerationRequest, frozen=True, kw_only=True):
 
     effort_field: ClassVar[str] = "output_config.effort"
 
-    thinking_budget: int | None = None  # tokens that the model should think at most
     is_thinking_shown: bool = True
 
 

@@ -59,6 +59,7 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
     output_format: OutputFormat = TEXT
     reasoning_effort: str | None = None
     thinking: bool | None = None  # whether the model is to reason; None: as it does by itself
+    thinking_budget: int | None = None  # tokens that it should take for that, at most
     template_variables: dict[str, Any] = {}  # chat_template_kwargs
     add_generation_prompt: bool = True  # the marks that begin an answer
     continue_final_message: bool = False  # the answer is the rest of the last message

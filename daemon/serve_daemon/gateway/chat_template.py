@@ -13,7 +13,7 @@ from serve_daemon.api.messages import ChatMessage
 from serve_daemon.api.tools import FunctionTool
 from serve_daemon.gateway.conversation import Seen, tools_as_seen, ways
 from serve_daemon.gateway.errors import ApiError, failed, invalid
-from serve_daemon.gateway.reasoning_effort import SWITCHES, effort_variables
+from serve_daemon.gateway.reasoning_effort import SWITCHES, effort_variables, thinking_variables
 
 
 class Wishes(Struct, frozen=True, kw_only=True):
@@ -24,6 +24,8 @@ class Wishes(Struct, frozen=True, kw_only=True):
     thinks: bool = False  # the model's answers may begin with reasoning
     effort: str | None = None
     effort_field: str = "reasoning_effort"
+    thinking: bool | None = None  # None: as it does by itself
+    thinking_budget: int | None = None  # tokens
     variables: dict[str, Any] = {}
     adds_prompt: bool = True  # the marks that begin an answer
     continues: bool = False  # the answer is the rest of the last message
@@ -96,7 +98,9 @@ def _first_that_renders(
 
 def _options(wishes: Wishes, known: AbstractSet[str]) -> dict[str, Any]:
     """What the renderer is told, of which a template takes what it has variables for."""
-    told = effort_variables(wishes.effort, known, thinks=wishes.thinks, field=wishes.effort_field)
+    thinks = wishes.thinks
+    told = effort_variables(wishes.effort, known, thinks=thinks, field=wishes.effort_field)
+    told |= thinking_variables(wishes.thinking, wishes.thinking_budget, known, thinks=thinks)
     options: dict[str, Any] = {
         "add_generation_prompt": wishes.adds_prompt and not wishes.continues,
         "continue_final_message": wishes.continues,

@@ -8,6 +8,7 @@ from serve_daemon.gateway.errors import ApiError, invalid
 EFFORT = "reasoning_effort"
 SWITCHES = ("enable_thinking", "thinking")  # true or false, in one template or another
 NEUTRAL = ("none", "medium")  # what asks a model that always reasons for nothing else
+BUDGET = "thinking_budget"  # tokens
 
 
 def effort_variables(
@@ -26,6 +27,27 @@ def effort_variables(
         told[EFFORT] = effort
     if not told and effort not in (NEUTRAL if thinks else ("none",)):
         raise _refusal(effort, field, thinks=thinks)
+    return told
+
+
+def thinking_variables(
+    thinking: bool | None, budget: int | None, known: AbstractSet[str], *, thinks: bool
+) -> dict[str, Any]:
+    """What the template is told of whether the model is to reason, and in how many tokens.
+
+    Raises `ApiError` 400 for what this model can't but do otherwise.
+    """
+    if thinking is None:
+        return {}
+    switch = next((name for name in SWITCHES if name in known), "")
+    told: dict[str, Any] = {switch: thinking} if switch else {}
+    if not told and thinking != thinks:
+        why = "it always reasons" if thinks else "it does not reason"
+        kind = "enabled" if thinking else "disabled"
+        message = f"Unsupported value: 'thinking' can't be '{kind}' with this model: {why}."
+        raise invalid(message, "thinking", "unsupported_value")
+    if budget is not None and BUDGET in known:
+        told[BUDGET] = budget
     return told
 
 

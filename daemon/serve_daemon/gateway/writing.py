@@ -62,6 +62,8 @@ def wishes_of(request: GenerationRequest, text_model: TextModel) -> Wishes:
         thinks=thinks(text_model),
         effort=request.reasoning_effort,
         effort_field=request.effort_field,
+        thinking=request.thinking,
+        thinking_budget=request.thinking_budget,
         variables=request.template_variables,
         adds_prompt=request.add_generation_prompt,
         continues=request.continue_final_message,
