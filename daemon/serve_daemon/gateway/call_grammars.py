@@ -27,7 +27,9 @@ class Calls:
     ) -> None:
         self._lark = lark
         self._syntax = syntax
-        self._is_single = is_single
+        # Where a call is over the model ends its answer, by that mark.
+        self._ends_answer = syntax.end in syntax.stops
+        self._is_single = is_single or self._ends_answer
         self._one = self._call(offered)
 
     def all(self) -> str:
@@ -48,7 +50,7 @@ class Calls:
             more = "" if self._is_single else f"(/, ?/ {self._one})*"
             calls = [mark(begin), '"["', self._one, more, '"]"', mark(syntax.end)]
         else:
-            call = [self._one, mark(syntax.end)]
+            call = [self._one, "" if self._ends_answer else mark(syntax.end)]
             more = " ".join(filter(None, [mark(syntax.between), mark(syntax.begin), *call]))
             calls = [mark(begin), *call, "" if self._is_single else f"({more})*"]
         return " ".join(filter(None, [mark(section_begin), *calls, mark(syntax.section_end)]))

@@ -13,6 +13,7 @@ from serve_daemon.api.requests import GenerationRequest
 from serve_daemon.gateway import kinds
 from serve_daemon.gateway.bad_words import sequences_of
 from serve_daemon.gateway.chat_template import ChatTemplates
+from serve_daemon.gateway.constraints import constraint
 from serve_daemon.gateway.engines import Engine
 from serve_daemon.gateway.errors import invalid
 from serve_daemon.gateway.output_parser import OutputParser, PlainText
@@ -54,8 +55,8 @@ class Prompts:
         Raises `ApiError` for one that this model can't answer.
         """
         ready = engine.address.ready
-        check_tokens(request, ready.vocabulary)
         kinds.require(Kind.GENERATION, ready, request.model)
+        check_tokens(request, ready.vocabulary)
         check_prompt(request, ready.vocabulary)
         text_model = await self.texts.get(ready.artefacts)
         await self.templates.load()
@@ -63,16 +64,18 @@ class Prompts:
             request = await self._shortened(request, text_model, ready.max_context)
         prompt = await self._tokenize(request, text_model)
         writing = writing_of(request, text_model, prompt)
+        grammar = await constraint(request, text_model, writing)
         order = Submit(
             sequence=0,  # the connection gives it one
             request_id=request_id,
             tokens=prompt,
             max_new_tokens=max_new_tokens(request, len(prompt), ready.max_context),
-            stop_tokens=[*stop_tokens(request, ready), *writing.stop_tokens],
+            stop_tokens=[*stop_tokens(request, ready, grammar), *writing.stop_tokens],
             sampling=msgspec.structs.replace(
                 sampling(request, text_model.defaults),
                 banned=sequences_of(request.bad_words, text_model.tokenizer),
             ),
+            grammar=grammar,
         )
         name = fingerprint(ready, text_model)
         return Prepared(order, text_model, name, writing.parser, writing.hidden)
@@ -190,9 +193,12 @@ def check_prompt(request: GenerationRequest, vocabulary: int) -> None:
         raise invalid(message, "prompt", "invalid_value")
 
 
-def stop_tokens(request: GenerationRequest, ready: EngineReady) -> list[int]:
-    """What ends the answer: what the model says it with, and what the client names."""
-    ends = [] if request.ignore_eos else ready.eos_tokens
+def stop_tokens(request: GenerationRequest, ready: EngineReady, grammar: str = "") -> list[int]:
+    """What ends the answer: what the model says it with, and what the client names.
+
+    Where it has a form, it ends with that: then there is no end to be ignored.
+    """
+    ends = [] if request.ignore_eos and not grammar else ready.eos_tokens
     return [*ends, *request.stop_token_ids]
 
 
