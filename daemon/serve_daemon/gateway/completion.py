@@ -61,30 +61,25 @@ class Completion:
         self._models = models
         self._model = route.model
         self._turn = turn
-        self._prepared: Prepared | None = None
+        self.prepared: Prepared | None = None  # what the model is asked, once that is known
         self._generation: Generation | None = None
         self._is_recorded = False
         self._begun: Begun | None = None
         self._make = prepare or partial(models.prompts.prepare, request, exchange.request_id)
 
     @property
-    def prepared(self) -> Prepared | None:
-        """What the model is asked, in tokens; None until that is known."""
-        return self._prepared
-
-    @property
     def is_prepared(self) -> bool:
-        return self._prepared is not None
+        return self.prepared is not None
 
     @property
     def sampling(self) -> Sampling:
         """How tokens are drawn; the defaults until that is known."""
-        return self._prepared.order.sampling if self._prepared else Sampling()
+        return self.prepared.order.sampling if self.prepared else Sampling()
 
     @property
     def fingerprint(self) -> str:
         """What the engine computes with; "" until that is known."""
-        return self._prepared.fingerprint if self._prepared else ""
+        return self.prepared.fingerprint if self.prepared else ""
 
     @property
     def is_streamed(self) -> bool:
@@ -109,9 +104,9 @@ class Completion:
     @property
     def resumption(self) -> Resumption | None:
         """What another gateway would need to go on; None until that is known."""
-        if self._prepared is None:
+        if self.prepared is None:
             return None
-        return Resumption(self._prepared.order, self._prepared.text_model.fingerprint)
+        return Resumption(self.prepared.order, self.prepared.text_model.fingerprint)
 
     def go_on_from(self, begun: Begun) -> None:
         """Answer as an earlier gateway has begun to, telling its part again."""
@@ -125,7 +120,7 @@ class Completion:
         """
         engine = self._models.table.engine(self._model)
         if engine is not None:
-            self._prepared = await self._prepare(engine)
+            self.prepared = await self._prepare(engine)
             await wait_for_turn(self._turn, HOLD_SECONDS)
         self.promise()
 
@@ -143,14 +138,14 @@ class Completion:
         Raises `ApiError`.
         """
         while True:
-            if self._prepared is None:
+            if self.prepared is None:
                 async for engine in wait_for_engine(self._models.table, self._model, self._turn):
                     if engine is not None:
-                        self._prepared = await self._prepare(engine)
+                        self.prepared = await self._prepare(engine)
                     yield []
             else:
                 try:
-                    async for pieces in self._answer(self._prepared):
+                    async for pieces in self._answer(self.prepared):
                         yield pieces
                 except OtherModel:
                     self._begin_anew()
@@ -176,7 +171,7 @@ class Completion:
         """Forget what was prepared for a model that is not there any more."""
         if self.completion_tokens:
             raise failed("The model was replaced by another one while it answered.")
-        self._prepared = None
+        self.prepared = None
 
     # ------------------------------------------------------------ tokens to text
 
