@@ -88,6 +88,15 @@ async def test_a_wrong_key_is_refused_before_the_body_comes(keyed: FakeSuperviso
         assert (await client.read_until(b"}}")).startswith(b"HTTP/1.1 401 ")
 
 
+async def test_a_refusal_is_heard_by_who_is_still_sending(
+    keyed: FakeSupervisor, client: httpx.AsyncClient
+) -> None:
+    """However large the body; the connection is not closed over it."""
+    body = QUESTION | {"input": "x" * 2_000_000}
+    for _ in range(10):
+        assert (await client.post("/v1/responses", json=body)).status_code == 401
+
+
 async def test_keys_that_are_tried_do_not_fill_the_log(
     keyed: FakeSupervisor, client: httpx.AsyncClient
 ) -> None:

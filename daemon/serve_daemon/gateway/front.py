@@ -14,7 +14,7 @@ from serve_daemon.gateway.deadline import Deadline
 from serve_daemon.gateway.error_shapes import error_body
 from serve_daemon.gateway.errors import ApiError, incomplete
 from serve_daemon.gateway.exchange import Exchange
-from serve_daemon.gateway.limits import Disconnected, Intake, Receive, read_body
+from serve_daemon.gateway.limits import Disconnected, Intake, Receive, discard, read_body
 from serve_daemon.gateway.stalls import Reader, StallWatch
 
 Scope = dict[str, Any]
@@ -51,6 +51,7 @@ class Front:
             try:
                 if refusal is not None:
                     await reply.refuse(refusal)
+                    await discard(receive, self._conditions.settings.max_body_size)
                 elif not await reply.answer_preflight():
                     await self._answer_or_refuse(scope, receive, reply)
             finally:

@@ -1,6 +1,7 @@
 """What clients may cost before their requests are known: the size and the time of their bodies."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
@@ -10,6 +11,7 @@ from serve_daemon.wire.routing import GatewaySettings
 # So much of each body is free; what comes beyond is counted, and all of that has a limit.
 FREE_BYTES = 16 * 1024
 LARGEST_AT_ONCE = 32  # bodies of the largest size
+LINGER_SECONDS = 1.0
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
@@ -52,6 +54,21 @@ async def read_body(
             return await _collect(receive, settings.max_body_size, intake)
     except TimeoutError:
         raise too_slow(settings.body_timeout) from None
+
+
+async def discard(receive: Receive, limit_bytes: int) -> None:
+    """Take in what a refused client is sending still, for a moment.
+
+    Where the connection is closed over it, the client hears of that and not of the refusal.
+    """
+    size = 0
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_SECONDS):
+            while size < limit_bytes:
+                event = await receive()
+                if not event.get("more_body", False):
+                    return
+                size += len(event["body"])
 
 
 def _declared_bytes(headers: Iterable[tuple[bytes, bytes]]) -> int:
