@@ -42,6 +42,7 @@ class FakeSupervisor:
         self.directory = directory
         self.settings = self._default_settings = settings
         self.tls: TlsPair | None = None
+        self.program = [sys.executable, "-m", "serve_daemon.gateway"]
         self.engines: dict[str, EngineChild] = {}
         self.gateways: list[Child] = []
         self._ids = (f"e{number}" for number in itertools.count(1))
@@ -99,8 +100,7 @@ class FakeSupervisor:
     async def begin_gateway(self, *more: socket.socket) -> Child:
         gateway = Child(GatewayToSupervisor)
         self.gateways.append(gateway)
-        command = [sys.executable, "-m", "serve_daemon.gateway"]
-        await gateway.start(command, [self.listening, *more])
+        await gateway.start(self.program, [self.listening, *more])
         gateway.peer.send(self._configuration)
         return gateway
 

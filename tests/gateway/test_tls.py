@@ -1,20 +1,24 @@
 """A real gateway that speaks TLS, and HTTP/2 to whoever asks for it."""
 
 import asyncio
+import math
+import shutil
 import socket
 import ssl
+import sys
 import tempfile
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
 import httpx
+import msgspec
 import pytest
 import pytest_asyncio
 
 from fakes.certificates import Authority
 from fakes.supervisor import FakeSupervisor
-from serve_daemon.wire.routing import TlsPair
+from serve_daemon.wire.routing import StopAccepting, TlsPair
 
 AUTHORITY = Authority()
 QUESTION = {"model": "m", "input": "hello"}
@@ -150,3 +154,38 @@ async def test_a_unix_socket_speaks_no_tls() -> None:
                 assert (await client.get("/health")).status_code == 200
         finally:
             await supervisor.end()
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="curl is not installed")
+async def test_a_connection_that_always_has_a_request_is_closed_in_the_end(tmp_path: Path) -> None:
+    """Its client is told to make another one; what is open on it is sent to its end."""
+    with tempfile.TemporaryDirectory(prefix="gw") as directory:
+        supervisor = FakeSupervisor(Path(directory))
+        supervisor.tls = pair()
+        supervisor.program = [sys.executable, "-c", IMPATIENT]
+        gateway = await supervisor.start_gateway()
+        try:
+            await supervisor.serve("fake:text=count,token_delay=0.01")
+            asked = msgspec.json.encode(LONG | {"max_output_tokens": 400}).decode()
+            curl = await asyncio.create_subprocess_exec(
+                *("curl", "--http2", "--insecure", "--silent", "--verbose", "--json", asked),
+                f"{supervisor.url}/v1/responses",
+                stdout=asyncio.subprocess.PIPE,
+                stderr=asyncio.subprocess.PIPE,
+            )
+            await supervisor.gateway.until(lambda: supervisor.gateway_counts.open_requests == 1)
+            gateway.peer.send(StopAccepting(math.inf))
+            answer, told = await curl.communicate()
+            assert curl.returncode == 0, told.decode()
+            assert b"using HTTP/2" in told
+            assert answer.rstrip().endswith(b"data: [DONE]")
+            assert await gateway.process.wait() == 0
+        finally:
+            await supervisor.end()
+
+
+IMPATIENT = """
+from serve_daemon.gateway import program
+program.TLS_SETTLE_SECONDS = program.HTTP2_PATIENCE_SECONDS = 0.1
+program.main()
+"""

@@ -50,7 +50,7 @@ log = structlog.get_logger()
 SETTLE_SECONDS = 0.5
 TLS_SETTLE_SECONDS = 2.0  # with the handshake
 # Some clients give up what is open on a connection that is to be closed: so rather while none is.
-HTTP2_PATIENCE_SECONDS = 10.0
+HTTP2_PATIENCE_SECONDS = 300.0
 LAST_WORDS_SECONDS = 1.0  # for what is cut, to tell its client so
 STOP_SECONDS = 1.0  # a half-sent body would make the server's stop wait for ever
 
