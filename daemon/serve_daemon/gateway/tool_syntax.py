@@ -3,10 +3,10 @@
 import functools
 import re
 
+from serve_daemon.gateway.response_templates import reasoning_in, syntax_in
 from serve_daemon.gateway.tokenizer import TextModel
 from serve_daemon.gateway.tool_families import FAMILIES, GENERIC, REASONING
 from serve_daemon.gateway.tool_writing import (
-    Family,
     ReasoningSyntax,
     Tag,
     ToolSyntax,
@@ -28,14 +28,18 @@ def syntax_of(text_model: TextModel) -> ToolSyntax:
 
 @functools.lru_cache(maxsize=64)
 def _syntax(template: str, response_template: str, special: tuple[str, ...]) -> ToolSyntax:
-    family = _family_of(_without_escapes(response_template)) or _family_of(template)
-    if family is None or not TOOLS.search(template):
-        family = GENERIC
-    return family.syntax.with_special_tokens(special)
+    syntax = (
+        _family_of(_without_escapes(response_template))
+        or syntax_in(response_template)
+        or _family_of(template)
+    )
+    if syntax is None or not TOOLS.search(template):
+        syntax = GENERIC.syntax
+    return syntax.with_special_tokens(special)
 
 
-def _family_of(text: str) -> Family | None:
-    return next((one for one in FAMILIES if all(mark in text for mark in one.marks)), None)
+def _family_of(text: str) -> ToolSyntax | None:
+    return next((one.syntax for one in FAMILIES if all(mark in text for mark in one.marks)), None)
 
 
 def _without_escapes(response_template: str) -> str:
@@ -46,7 +50,7 @@ def _without_escapes(response_template: str) -> str:
 def reasoning_of(text_model: TextModel, rendered_prompt: str) -> ReasoningSyntax | None:
     """Where this model may think in its answer to this prompt; None where it does not."""
     prompt = rendered_prompt.rstrip()
-    for begin, end in REASONING:
+    for begin, end in _marks(text_model):
         if prompt.endswith(end.strip()):
             return None  # closed by the template already: the model is not to think
         is_open = prompt.endswith(begin.rstrip())
@@ -58,7 +62,12 @@ def reasoning_of(text_model: TextModel, rendered_prompt: str) -> ReasoningSyntax
 
 def thinks(text_model: TextModel) -> bool:
     """Whether the model may think at all."""
-    return any(_has(text_model, end) for _, end in REASONING)
+    return any(_has(text_model, end) for _, end in _marks(text_model))
+
+
+def _marks(text_model: TextModel) -> tuple[tuple[str, str], ...]:
+    declared = reasoning_in(text_model.response_template)
+    return REASONING if declared is None else (*REASONING, declared)
 
 
 def _has(text_model: TextModel, mark: str) -> bool:
