@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STAMP := $(VENV)/.installed
 
 .PHONY: venv serve test test-all chaos check lock clean
-.PHONY: bench bench-many-streams bench-attacks bench-engine bench-profile bench-long-prompt bench-recovery bench-gpu bench-start bench-control
+.PHONY: bench bench-many-streams bench-attacks bench-engine bench-profile bench-long-prompt bench-constrained bench-recovery bench-gpu bench-start bench-control
 
 venv: $(STAMP)  ## A virtual environment with everything in it; the commands are in .venv/bin
 
@@ -49,6 +49,9 @@ bench-profile: venv  ## Where a step's time goes, beside the limits of the machi
 
 bench-long-prompt: venv  ## How long a prompt of 2,000 tokens holds up others' streams
 	$(BIN)/python benchmarks/long_prompt.py --write
+
+bench-constrained: venv  ## What a JSON schema costs of the tokens per second
+	$(BIN)/python benchmarks/constrained.py --cache .cache --write
 
 bench-many-streams: venv  ## What the gateway adds to each token of 2,000 streams
 	$(BIN)/python benchmarks/many_streams.py --write

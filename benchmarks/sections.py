@@ -6,8 +6,9 @@ RESULTS = Path(__file__).with_name("RESULTS.md")
 TITLE = "# Results"
 MARK = "## "
 CPU, LONG_PROMPT, GPU, PROFILE = "CPU", "A long prompt among streams", "GPU", "Profile notes"
-RECOVERY = "Recovery"
-ORDER = (CPU, LONG_PROMPT, RECOVERY, GPU, PROFILE)
+RECOVERY, CONSTRAINED = "Recovery", "What a schema costs"
+EMBEDDINGS = "Embeddings"
+ORDER = (CPU, LONG_PROMPT, CONSTRAINED, EMBEDDINGS, RECOVERY, GPU, PROFILE)
 
 
 def store(title: str, body: str, *, is_added: bool = False) -> None:
