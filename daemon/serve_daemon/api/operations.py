@@ -24,6 +24,7 @@ from serve_daemon.api.models import AnthropicModel, AnthropicModelList, ModelLis
 from serve_daemon.api.operation import Operation, Parameter
 from serve_daemon.api.readiness import Readiness
 from serve_daemon.api.response_operations import RESPONSE_OPERATIONS
+from serve_daemon.api.stored_operations import STORED_OPERATIONS
 from serve_daemon.api.tokens import DETOKENIZE, TOKENIZE, Detokenized, Tokenized
 
 MODEL = Parameter("model", "path", {"type": "string", "minLength": 1}, "Its name, or an alias.")
@@ -166,4 +167,4 @@ OTHERS = (
         has_head=True,
     ),
 )
-OPERATIONS = (*RESPONSE_OPERATIONS, *GENERATING, *OTHERS)
+OPERATIONS = (*RESPONSE_OPERATIONS, *STORED_OPERATIONS, *GENERATING, *OTHERS)

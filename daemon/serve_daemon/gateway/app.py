@@ -13,16 +13,23 @@ from serve_daemon.gateway.embeddings import Embeddings
 from serve_daemon.gateway.error_shapes import answer_error
 from serve_daemon.gateway.front import Front
 from serve_daemon.gateway.health import Health, Ready
+from serve_daemon.gateway.kept_responses import KeptResponses, nothing_kept
 from serve_daemon.gateway.models import ModelCollection, OneModel
 from serve_daemon.gateway.openapi import OpenApi
-from serve_daemon.gateway.response_history import NothingKept
 from serve_daemon.gateway.responses import InputTokensCount, Responses
 from serve_daemon.gateway.stalls import StallWatch
+from serve_daemon.gateway.stored_responses import Cancelled, StoredInput, StoredResponse
 from serve_daemon.gateway.tokens import Detokenize, Tokenize
 
 
-def create_app(models: Models, conditions: Conditions, stalls: StallWatch) -> Front:
-    """The whole ASGI application."""
+def create_app(
+    models: Models,
+    conditions: Conditions,
+    stalls: StallWatch,
+    kept: KeptResponses | None = None,
+) -> Front:
+    """All that is asked over HTTP."""
+    kept = kept or nothing_kept(models, conditions)
     app = falcon.asgi.App(media_type=falcon.MEDIA_JSON)
     for kind in (Exception, falcon.HTTPError):  # Falcon has a handler of its own for the latter
         app.add_error_handler(kind, answer_error)
@@ -31,10 +38,12 @@ def create_app(models: Models, conditions: Conditions, stalls: StallWatch) -> Fr
     app.add_route("/openapi.json", OpenApi(models.table, lambda: conditions.keys.are_needed))
     app.add_route("/v1/models", ModelCollection(models))
     app.add_route("/v1/models/{model:path}", OneModel(models))
-    history = NothingKept()
-    app.add_route("/v1/responses", Responses(models, history))
-    app.add_route("/v1/responses/input_tokens", InputTokensCount(models, history))
-    app.add_route("/v1/responses/compact", Compact(models, history))
+    app.add_route("/v1/responses", Responses(kept.making))
+    app.add_route("/v1/responses/input_tokens", InputTokensCount(models, kept.history))
+    app.add_route("/v1/responses/compact", Compact(models, kept.history))
+    app.add_route("/v1/responses/{response_id}", StoredResponse(kept))
+    app.add_route("/v1/responses/{response_id}/input_items", StoredInput(kept))
+    app.add_route("/v1/responses/{response_id}/cancel", Cancelled(kept))
     app.add_route("/v1/chat/completions", ChatCompletions(models))
     app.add_route("/v1/completions", Completions(models))
     app.add_route("/v1/embeddings", Embeddings(models))

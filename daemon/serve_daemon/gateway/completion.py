@@ -112,16 +112,16 @@ class Completion:
         """Answer as an earlier gateway has begun to, telling its part again."""
         self._begun = begun
 
-    async def begin(self) -> None:
+    async def begin(self, hold_seconds: float = HOLD_SECONDS) -> None:
         """Prepare at once if an engine is ready, so that a bad request gets its status.
 
-        So does one that is pushed out of a full queue, unless it has been there for long. Raises
-        `ApiError`.
+        So does one that is pushed out of a full queue, unless it has been there for so long.
+        Raises `ApiError`.
         """
         engine = self._models.table.engine(self._model)
         if engine is not None:
             self.prepared = await self._prepare(engine)
-            await wait_for_turn(self._turn, HOLD_SECONDS)
+            await wait_for_turn(self._turn, hold_seconds)
         self.promise()
 
     def promise(self) -> None:

@@ -17,15 +17,19 @@ from serve_daemon.gateway.chat_template import ChatTemplates
 from serve_daemon.gateway.completion import Models
 from serve_daemon.gateway.conditions import Conditions
 from serve_daemon.gateway.descriptors import places, raise_descriptor_limit
+from serve_daemon.gateway.entrance import Entrance
 from serve_daemon.gateway.errors import shutting_down
 from serve_daemon.gateway.garbage import look_seldom
 from serve_daemon.gateway.idle_connections import IdleConnections, Limits
+from serve_daemon.gateway.kept_responses import KeptResponses
 from serve_daemon.gateway.keys import Keys
 from serve_daemon.gateway.prompts import Prompts
 from serve_daemon.gateway.routes import RoutingTable
 from serve_daemon.gateway.server import Allowance, InheritedServer
+from serve_daemon.gateway.shelf import open_shelf
 from serve_daemon.gateway.stalls import StallWatch
 from serve_daemon.gateway.tokenizer import TextModels
+from serve_daemon.gateway.websocket import WebSockets
 from serve_daemon.wire.logs import configure_child_logging, set_level
 from serve_daemon.wire.messages import SetLogLevel
 from serve_daemon.wire.routing import (
@@ -82,6 +86,8 @@ class Gateway:
         self._obey_signals()
         # Connections may wait on the sockets already; none may be told that its model is unknown.
         await self._routed.wait()
+        shelf = await open_shelf(self._conditions.settings.state_directory)
+        self._kept = KeptResponses(shelf, self._models, self._conditions)
         servers = self._start_servers(listening, tls)
         self._link.send(GatewayReady())
         duties = self._take_up_duties(listening)
@@ -89,6 +95,7 @@ class Gateway:
         look_seldom()
         await self._leave.wait()
         await self._drain(servers)
+        await self._kept.end()
         for duty in duties:
             duty.cancel()
 
@@ -98,7 +105,9 @@ class Gateway:
         settings = self._conditions.settings
         self._places = places(settings.max_connections, len(listening), raise_descriptor_limit())
         allowance = Allowance(self._places, settings.keep_alive_timeout)
-        app = create_app(self._models, self._conditions, self._stalls)
+        front = create_app(self._models, self._conditions, self._stalls, self._kept)
+        self._sockets = WebSockets(self._kept.making, self._conditions, self._stalls)
+        app = Entrance(front, self._sockets)
         servers = [InheritedServer(app, each, allowance, tls) for each in listening]
         for server in servers:
             server.start()
@@ -114,6 +123,7 @@ class Gateway:
             for port in ports
         ]
         duties = [self._beat(), self._stalls.run(), *(watch.run() for watch in watches)]
+        duties += [self._kept.take_over(), self._kept.tidy()]
         return [asyncio.ensure_future(duty) for duty in duties]
 
     # ------------------------------------------------------------ what the supervisor says
@@ -184,6 +194,7 @@ class Gateway:
     async def _drain(self, servers: list[InheritedServer]) -> None:
         """Lose no request: whoever else has the sockets accepts, and open requests end here."""
         self._conditions.leaving = True
+        self._sockets.leave()
         for server in servers:
             server.accept_no_more()
         settle_seconds = TLS_SETTLE_SECONDS if self._has_tls else SETTLE_SECONDS

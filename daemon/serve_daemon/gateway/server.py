@@ -45,7 +45,7 @@ class InheritedServer(Server):  # type: ignore[misc] # Granian is not typed
             interface=Interfaces.ASGINL,
             # HTTP/2 too: by ALPN under TLS, else by prior knowledge. A proxy on this host has none.
             http=HTTPModes.http1 if is_unix else HTTPModes.auto,
-            websockets=False,
+            websockets=True,
             backlog=BACKLOG,
             backpressure=allowance.connections,
             http1_settings=HTTP1Settings(
