@@ -6,7 +6,7 @@ BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STAMP := $(VENV)/.installed
 
-.PHONY: venv serve test test-all chaos check lock clean
+.PHONY: venv serve test test-all chaos manual check lock clean
 .PHONY: bench bench-many-streams bench-attacks bench-engine bench-profile bench-long-prompt bench-constrained bench-recovery bench-gpu bench-start bench-control
 
 venv: $(STAMP)  ## A virtual environment with everything in it; the commands are in .venv/bin
@@ -30,6 +30,9 @@ test-all: venv  ## With what takes too long for every change
 
 chaos: venv  ## Faults of every kind around the real model, under clients that lose nothing
 	cd tests && ../$(BIN)/python -m chaos --cache ../.cache
+
+manual: venv  ## What man/serve-daemon-api.7.scd says of each field, from the code
+	cd tests && ../$(BIN)/python -m manual
 
 check: venv  ## Linters, types, import contracts and budgets alone
 	$(BIN)/python -m pytest tests/test_house.py

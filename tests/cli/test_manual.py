@@ -11,7 +11,7 @@ import pytest
 from serve_daemon.cli import daemon, servectl
 
 MAN = Path(__file__).resolve().parents[2] / "man"
-PAGES = ["servectl.1", "serve-daemon.8"]
+PAGES = ["servectl.1", "serve-daemon.8", "serve-daemon-api.7"]
 
 
 def every_command(group: click.Group, prefix: str = "") -> Iterator[tuple[str, click.Command]]:

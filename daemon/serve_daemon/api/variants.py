@@ -15,7 +15,7 @@ from serve_daemon.api.fields import (
     unsupported,
     wrong_type,
 )
-from serve_daemon.api.schemas import Described, Result, Schema, array_of
+from serve_daemon.api.schemas import Described, Result, Schema, array_of, with_note
 
 Attributes = dict[str, Any]
 Read = tuple[str, Attributes]  # the kind, and what its table made of the object
@@ -42,9 +42,17 @@ def variant(
             raise unsupported(where, kind, reasons.get(kind, ""))
         return kind, read_object(tables[kind], value, path)
 
-    return Described(
-        read, {"oneOf": [_schema_of(table, tag, kind) for kind, table in tables.items()]}
-    )
+    schema = {"oneOf": [_schema_of(table, tag, kind) for kind, table in tables.items()]}
+    return Described(read, with_note(schema, _told(tag, reasons)))
+
+
+def _told(tag: str, refused: Mapping[str, str]) -> str:
+    """What is refused, and why, as a sentence without its end."""
+    by_reason: dict[str, list[str]] = {}
+    for kind, reason in refused.items():
+        by_reason.setdefault(reason, []).append(kind)
+    parts = [f"{', '.join(kinds)} ({reason})" for reason, kinds in by_reason.items()]
+    return f"refused, by their '{tag}': {'; '.join(parts)}" if parts else ""
 
 
 def _schema_of(table: Table, tag: str, kind: str) -> Schema:
