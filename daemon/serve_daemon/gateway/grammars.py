@@ -86,7 +86,8 @@ def _text_or_calls(lark: Lark, syntax: ToolSyntax, calls: Calls) -> str:
     if not syntax.first_mark:
         text = r"/[^\[](?s:.*)/" if syntax.form == "list" else "/[^{](?s:.*)/"
         all_calls = lark.rule("calls", calls.all())
-        heads = [f"{lark.until(mark)} {all_calls}" for mark in syntax.other_begins]
+        # Nothing before such a mark: else what begins as JSON might be text up to one.
+        heads = [f"{lark.at_once(mark)} {all_calls}" for mark in syntax.other_begins]
         return one_of([text, all_calls, *heads, '""'])
     others = () if syntax.section_begin else syntax.other_begins
     rest = lark.rule("calls", calls.after_first_mark())

@@ -117,8 +117,9 @@ FAMILIES = (
             begin='<invoke name="',
             name_end='">\n',
             tag=Tag('<parameter name="', '">', "</parameter>\n"),
-            end="</invoke>",
-            section_end="\n</minimax:tool_call>",
+            end="</invoke>\n",
+            section_end="</minimax:tool_call>",
+            between="",
         ),
     ),
     Family(
