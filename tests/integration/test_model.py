@@ -186,3 +186,44 @@ async def _read(stream: AsyncIterator[str], count: int) -> None:
 def _open_sequences(daemon: RunningDaemon) -> int:
     (replica,) = daemon.model("half")["replicas"]
     return int(replica["running"] + replica["waiting"])
+
+
+async def test_choices_differ_and_come_out_alike(client: httpx.AsyncClient) -> None:
+    """Where they are drawn, and the first is what a request for one gets; greedy, all are alike."""
+    ask = {
+        "model": "exact",
+        "messages": [{"role": "user", "content": "Name a colour."}],
+        "max_tokens": NUM_TOKENS,
+        "temperature": 1.0,
+        "seed": 5,
+    }
+
+    async def texts(**fields: Any) -> list[str]:
+        reply = await client.post("/v1/chat/completions", json=ask | fields)
+        return [choice["message"]["content"] for choice in reply.json()["choices"]]
+
+    drawn = await texts(n=4)
+    assert len(set(drawn)) == 4
+    assert await texts(n=4) == drawn
+    assert await texts() == drawn[:1]
+    assert len(set(await texts(n=3, temperature=0))) == 1
+
+
+async def test_an_echoed_prompt_has_the_log_probabilities_that_its_tokens_had(
+    client: httpx.AsyncClient,
+) -> None:
+    """When they were generated."""
+    ask = {"model": "exact", "temperature": 0, "logprobs": 2, "max_tokens": 8}
+    prompt = "Once upon a time, in a small village"
+
+    async def complete(**fields: Any) -> tuple[str, dict[str, Any]]:
+        reply = (await client.post("/v1/completions", json=ask | fields)).json()
+        return reply["choices"][0]["text"], reply["choices"][0]["logprobs"]
+
+    text, generated = await complete(prompt=prompt)
+    echoed, scored = await complete(prompt=prompt + text, echo=True, max_tokens=0)
+    assert echoed == "".join(scored["tokens"]) == prompt + text
+    assert scored["tokens"][-8:] == generated["tokens"]
+    assert scored["token_logprobs"][-8:] == pytest.approx(generated["token_logprobs"], abs=1e-3)
+    for greedy, top in zip(scored["tokens"][-8:], scored["top_logprobs"][-8:], strict=True):
+        assert max(top, key=top.__getitem__) == greedy
