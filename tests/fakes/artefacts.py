@@ -20,6 +20,7 @@ CHAT_TEMPLATE = """\
 {%- endfor -%}
 {%- if add_generation_prompt -%}<|assistant|>{%- endif -%}
 """
+THINKS = "{#- answers begin with <think>...</think> -#}"
 
 
 def make_tokenizer(order: int = 0) -> Tokenizer:
@@ -39,7 +40,11 @@ def make_tokenizer(order: int = 0) -> Tokenizer:
 
 
 def write_artefacts(
-    directory: Path, *, generation_config: Mapping[str, object], order: int = 0
+    directory: Path,
+    *,
+    generation_config: Mapping[str, object],
+    order: int = 0,
+    thinks: bool = False,
 ) -> Path:
     """Write the files that an engine's loader would, each whole or not at all."""
     directory.mkdir(parents=True, exist_ok=True)
@@ -47,7 +52,7 @@ def write_artefacts(
     files = {
         "tokenizer.json": tokenizer.to_str(),
         "tokenizer_config.json": json.dumps({"eos_token": END, "bos_token": END}),
-        "chat_template.jinja": CHAT_TEMPLATE,
+        "chat_template.jinja": CHAT_TEMPLATE + (THINKS if thinks else ""),
         "config.json": json.dumps({"vocab_size": tokenizer.get_vocab_size()}),
         "generation_config.json": json.dumps(generation_config),
     }

@@ -39,6 +39,7 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     greedy: int = 0  # 1: generation_config.json says do_sample false
     eos: int = 1  # 0: never ends a sequence by itself
     dimensions: int = 0  # of the vectors that it makes of texts; 0: it generates
+    thinks: int = 0  # 1: its answers may begin with reasoning, between <think> and </think>
     order: int = 0  # of the vocabulary; another one is another tokenizer
     record: str = ""  # a file that gets one JSON line for each Submit and Cancel
     stamps: str = ""  # a file that gets, of each sequence that ends, when its tokens were sent

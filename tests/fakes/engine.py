@@ -94,9 +94,15 @@ class FakeEngine:
 
     def _ready(self, behaviour: Behaviour) -> EngineReady:
         parent = Path(self._configuration.cache_directory) / "artefacts"
-        directory = parent / f"{self._model.replace('/', '-')}-{behaviour.order}"
+        kind = f"{behaviour.order}{'-thinks' if behaviour.thinks else ''}"
+        directory = parent / f"{self._model.replace('/', '-')}-{kind}"
         generation = {"temperature": behaviour.temperature, "do_sample": not behaviour.greedy}
-        write_artefacts(directory, generation_config=generation, order=behaviour.order)
+        write_artefacts(
+            directory,
+            generation_config=generation,
+            order=behaviour.order,
+            thinks=bool(behaviour.thinks),
+        )
         return EngineReady(
             artefacts=str(directory),
             max_context=self._stepper.max_context,

@@ -5,6 +5,7 @@ from typing import Any
 
 import httpx
 
+from fakes.artefacts import make_tokenizer
 from fakes.chunks import read_chunks
 from fakes.supervisor import FakeSupervisor
 
@@ -77,3 +78,33 @@ async def test_a_bad_choice_is_refused(
     refused = await client.post("/v1/chat/completions", json=body)
     assert refused.status_code == 400
     assert refused.json()["error"]["param"] == "tool_choice"
+
+
+async def test_reasoning_is_told_apart_and_counted(
+    client: httpx.AsyncClient, supervisor: FakeSupervisor
+) -> None:
+    """Beside the content; in the usage, its tokens with those of the mark that ends it."""
+    await supervisor.serve("fake:thinks=1")
+    said = {"role": "user", "content": "<think>\nHm, so\n</think>\n\nYes."}
+    body = {"model": "m", "messages": [said]}
+    reply = (await client.post("/v1/chat/completions", json=body)).json()
+    message = reply["choices"][0]["message"]
+    assert (message["content"], message["reasoning_content"]) == ("Yes.", "Hm, so")
+    counted = reply["usage"]["completion_tokens_details"]["reasoning_tokens"]
+    assert counted == len(make_tokenizer().encode("\nHm, so\n</think>").ids)
+
+
+async def test_an_effort_that_the_template_can_not_tell_is_refused(
+    client: httpx.AsyncClient, supervisor: FakeSupervisor
+) -> None:
+    """By the name that the endpoint has for it."""
+    await supervisor.serve("fake:")
+    said = [{"role": "user", "content": "hi"}]
+    refused = await client.post(
+        "/v1/chat/completions", json={"model": "m", "messages": said, "reasoning_effort": "high"}
+    )
+    assert refused.status_code == 400
+    assert refused.json()["error"]["param"] == "reasoning_effort"
+    body = {"model": "m", "input": "hi", "reasoning": {"effort": "high"}}
+    refused = await client.post("/v1/responses", json=body)
+    assert refused.json()["error"]["param"] == "reasoning.effort"
