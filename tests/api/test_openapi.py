@@ -49,6 +49,20 @@ def test_every_operation_has_a_name_of_its_own() -> None:
     assert len(set(names)) == len(names) >= len(OPERATIONS)
 
 
+def test_a_link_leads_to_an_operation() -> None:
+    """With the parameter that it fills."""
+    operations = {
+        each["operationId"]: each
+        for methods in DOCUMENT["paths"].values()
+        for each in methods.values()
+    }
+    links = DOCUMENT["paths"]["/v1/responses"]["post"]["responses"]["200"]["links"]
+    assert links
+    for link in links.values():
+        names = [each["name"] for each in operations[link["operationId"]]["parameters"]]
+        assert set(link["parameters"]) <= set(names)
+
+
 TABLES = [(each.path, each.table) for each in OPERATIONS if each.table is not None]
 
 

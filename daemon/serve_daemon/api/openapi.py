@@ -111,6 +111,8 @@ def _responses(operation: Operation, components: Components) -> dict[str, Any]:
     if operation.events:
         content["text/event-stream"] = {"itemSchema": _event(operation, components)}
     responses = {"200": _response("It worked.", content)}
+    if operation.goes_on:
+        responses["200"]["links"] = {name: _link(name) for name in operation.goes_on}
     schema = components.any_of(*operation.errors)
     for status, meaning in STATUSES.items():
         if operation.table is not None or status not in OF_BODIES:
@@ -119,6 +121,11 @@ def _responses(operation: Operation, components: Components) -> dict[str, Any]:
         schema = components.any_of(operation.not_ready, *operation.errors)
         responses["503"] = _response("Not yet.", {"application/json": {"schema": schema}})
     return responses
+
+
+def _link(name: str) -> Schema:
+    """To what can be asked about a response by its id."""
+    return {"operationId": name, "parameters": {"response_id": "$response.body#/id"}}
 
 
 def _response(description: str, content: Schema) -> dict[str, Any]:

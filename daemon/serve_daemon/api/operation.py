@@ -36,5 +36,6 @@ class Operation(Struct, frozen=True, kw_only=True):
     events: tuple[Any, ...] = ()  # of a stream, one of these types each
     ends_with_done: bool = True  # the stream's last line is OpenAI's [DONE]
     errors: tuple[Any, ...] = (ErrorReply,)
+    goes_on: tuple[str, ...] = ()  # operations that take the id of the reply as `response_id`
     is_open: bool = False  # no key is needed
     has_head: bool = False

@@ -44,6 +44,7 @@ RESPONSE_OPERATIONS = (
         table=RESPONSES,
         replies=(Response,),
         events=RESPONSE_EVENTS,
+        goes_on=("retrieveResponse", "listInputItems", "cancelResponse", "deleteResponse"),
     ),
     Operation(
         method="post",
