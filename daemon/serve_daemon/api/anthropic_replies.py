@@ -11,7 +11,6 @@ StopReason = Literal[
 
 class TextBlock(Struct, frozen=True, kw_only=True, tag_field="type", tag="text"):
     text: str
-    citations: None = None
 
 
 class ThinkingBlock(Struct, frozen=True, kw_only=True, tag_field="type", tag="thinking"):
