@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+import source
 from fakes.artefacts import CHAT_TEMPLATE, make_tokenizer
 from gateway.answers import SYNTAXES
 from serve_daemon.api.messages import ChatMessage
@@ -135,3 +136,9 @@ def test_special_tokens_that_the_syntax_needs_are_not_hidden() -> None:
     assert writing.hidden == frozenset((8, 9))
     assert writing.stop_tokens == [8]
     assert writing_of(request(), model, [1, 2]).hidden is None
+
+
+def test_the_manual_names_every_family() -> None:
+    """In the words of the table."""
+    page = (source.ROOT / "man" / "serve-daemon-api.7.scd").read_text("utf-8")
+    assert [each.models for each in FAMILIES if f"- {each.models}\n" not in page] == []
