@@ -59,7 +59,8 @@ class Prompts:
         check_tokens(request, ready.vocabulary)
         check_prompt(request, ready.vocabulary)
         text_model = await self.texts.get(ready.artefacts)
-        await self.templates.load()
+        if request.prompt is None:
+            await self.templates.load()
         if request.truncation == "auto":
             request = await self._shortened(request, text_model, ready.max_context)
         prompt = await self._tokenize(request, text_model)
