@@ -93,6 +93,19 @@ async def test_a_client_that_leaves_ends_all_of_them(supervisor: FakeSupervisor,
     assert (await supervisor.until_record(path))["outcome"] == "disconnected"
 
 
+async def test_a_client_that_leaves_while_its_prompt_is_scored_ends_that(
+    supervisor: FakeSupervisor,
+) -> None:
+    """Which comes before there is a reply."""
+    engine = await supervisor.serve("fake:prefill=30", max_requests=2)
+    body = {"model": "m", "prompt": "a prompt", "echo": True, "logprobs": 1, "stream": True}
+    async with RawClient(supervisor.url) as client:
+        await client.send(post("/v1/completions", body))
+        await engine.until_sequences(1)
+    await engine.until_sequences(0)
+    await supervisor.until_idle()
+
+
 async def test_a_bad_request_is_refused_once(
     client: httpx.AsyncClient, supervisor: FakeSupervisor
 ) -> None:

@@ -180,6 +180,25 @@ async def test_a_bad_prompt_is_found_before_any_is_answered(case: Case) -> None:
     assert not case.engine.submits
 
 
+async def test_they_outlive_their_engine(case: Case) -> None:
+    """Each goes on at the next one, with its own seed, from the token where it was."""
+    choices = case.choices("abc", n=3)
+    reading = case.read(choices)
+    await settle()
+    begun = {submit.sampling.seed for submit in case.engine.submits}
+    for number in list(case.engine.work):
+        case.engine.generate(number, 2)
+    await settle()
+    case.model.end(case.engine, crashed=False)
+    case.engine = case.model.add()
+    while not reading.done():
+        await settle()
+        case.finish()
+    assert {submit.sampling.seed for submit in case.engine.submits} == begun
+    assert {submit.num_output for submit in case.engine.submits} == {2}
+    assert choices.completion_tokens == 3 * LENGTH
+
+
 async def test_a_client_that_leaves_ends_all(case: Case) -> None:
     """Nothing is left at the engine, and no place in the queue."""
     choices = case.choices("abc", n=10)
