@@ -92,7 +92,10 @@ def test_variables_of_others_are_left_alone(variable: str) -> None:
     [
         ("SERVE_SERVER__LISSTEN", "sets no key, did you mean SERVE_SERVER__LISTEN?"),
         ("SERVE_MODELS__SMALL__DTIPE", "did you mean SERVE_MODELS__SMALL__DTYPE?"),
-        ("SERVE_MODELS__OTHERS_THAT_ARE_NOT_THERE__X", "models, profiles and keys must stand in a file"),
+        (
+            "SERVE_MODELS__OTHERS_THAT_ARE_NOT_THERE__X",
+            "models, profiles and keys must stand in a file",
+        ),
     ],
 )
 def test_a_variable_that_sets_nothing_is_refused(variable: str, said: str) -> None:

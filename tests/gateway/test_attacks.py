@@ -26,6 +26,8 @@ HALVES = {
     "half a head": b"GET /health HTTP/1.1\r\nHost: test\r\nX-Y: ",
     "half a body": post("/v1/responses", b"{", declared_bytes=1000),
     "a request, and then nothing": b"GET /health HTTP/1.1\r\nHost: test\r\n\r\n",
+    # The preface, and an empty frame of settings.
+    "nothing but HTTP/2": b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + b"\0\0\0\4" + bytes(5),
 }
 
 
@@ -79,7 +81,9 @@ async def test_others_are_answered_when_idle_connections_take_every_place(begin:
         assert any("idle connections are closed" in line for line in supervisor.gateway.lines)
 
 
-@pytest.mark.parametrize("begin", [HALVES["nothing"], HALVES["half a head"]])
+@pytest.mark.parametrize(
+    "begin", [HALVES[each] for each in ("nothing", "half a head", "nothing but HTTP/2")]
+)
 async def test_who_sends_no_request_is_let_go(begin: bytes) -> None:
     """After `keep_alive_timeout`, however many places there are."""
     async with (

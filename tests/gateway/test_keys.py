@@ -108,10 +108,10 @@ def test_a_key_is_good_for_its_models() -> None:
 
 def test_who_has_one_key_is_one_client() -> None:
     """Wherever it asks from: a fair queue tells clients apart by that. Without keys, by host."""
-    exchange = Exchange({"method": "GET", "path": "/", "client": ("10.0.0.1", "5")}, [])
-    assert exchange.client == "10.0.0.1"
+    exchange = Exchange({"method": "GET", "path": "/", "client": ("192.0.2.1", "5")}, [])
+    assert exchange.client == "192.0.2.1"
     exchange.asker = Asker("one")
-    assert (exchange.client, exchange.host) == ("one", "10.0.0.1")
+    assert (exchange.client, exchange.host) == ("one", "192.0.2.1")
 
 
 def test_who_asks_is_known_to_what_is_done_for_it() -> None:

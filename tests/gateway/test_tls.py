@@ -17,8 +17,9 @@ import pytest
 import pytest_asyncio
 
 from fakes.certificates import Authority
+from fakes.clients import RawClient
 from fakes.supervisor import FakeSupervisor
-from serve_daemon.wire.routing import StopAccepting, TlsPair
+from serve_daemon.wire.routing import GatewaySettings, StopAccepting, TlsPair
 
 AUTHORITY = Authority()
 QUESTION = {"model": "m", "input": "hello"}
@@ -91,6 +92,23 @@ async def test_who_leaves_a_stream_of_http2_ends_it(secured: FakeSupervisor) -> 
         await secured.until_idle()
 
 
+async def test_a_stream_that_nobody_reads_is_ended(secured: FakeSupervisor) -> None:
+    """Over TLS in either version of HTTP, as without."""
+    await secured.until_idle()
+    secured.gateway.lines.clear()
+    async with (
+        client_of(secured) as one,
+        client_of(secured, http2=False) as other,
+        one.stream("POST", "/v1/responses", json=LONG) as first,
+        other.stream("POST", "/v1/responses", json=LONG) as second,
+    ):
+        lines = [first.aiter_lines(), second.aiter_lines()]
+        for each in lines:
+            await anext(each)
+        await secured.gateway.until(lambda: len(secured.gateway.records) == 2)
+    assert [each["outcome"] for each in secured.gateway.records] == ["stalled"] * 2
+
+
 async def test_a_client_that_speaks_no_tls_gets_nothing(secured: FakeSupervisor) -> None:
     """And costs nothing: others are answered."""
     url = secured.url.replace("https", "http")
@@ -111,10 +129,11 @@ async def test_the_oldest_version_is_as_configured(secured: FakeSupervisor) -> N
 
 
 async def test_clients_may_need_a_certificate_and_an_older_version_may_do() -> None:
-    """Where [server] says so."""
+    """Where [server] says so. Who never shakes hands is let go."""
     with tempfile.TemporaryDirectory(prefix="gw") as directory:
         supervisor = FakeSupervisor(Path(directory))
         supervisor.tls = pair(client_ca=AUTHORITY.certificate, min_version="1.2")
+        supervisor.settings = GatewaySettings(keep_alive_timeout=0.5)
         await supervisor.start_gateway()
         try:
             trust = AUTHORITY.client()
@@ -122,8 +141,10 @@ async def test_clients_may_need_a_certificate_and_an_older_version_may_do() -> N
             async with client_of(supervisor, trust=trust) as client:
                 assert (await client.get("/health")).status_code == 200
             async with client_of(supervisor) as client:
-                with pytest.raises(httpx.TransportError):
+                with pytest.raises((httpx.TransportError, ssl.SSLError)):
                     await client.get("/health")
+            async with RawClient(supervisor.url) as silent:
+                await silent.read_until_end()  # it has not even begun a handshake
         finally:
             await supervisor.end()
 
@@ -166,7 +187,7 @@ async def test_a_connection_that_always_has_a_request_is_closed_in_the_end(tmp_p
         gateway = await supervisor.start_gateway()
         try:
             await supervisor.serve("fake:text=count,token_delay=0.01")
-            asked = msgspec.json.encode(LONG | {"max_output_tokens": 400}).decode()
+            asked = msgspec.json.encode(LONG | {"max_output_tokens": 150}).decode()
             curl = await asyncio.create_subprocess_exec(
                 *("curl", "--http2", "--insecure", "--silent", "--verbose", "--json", asked),
                 f"{supervisor.url}/v1/responses",
