@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 JUDGES := tests/conformance/node/node_modules
 
 .PHONY: venv serve test test-all chaos manual check lock clean
-.PHONY: bench bench-many-streams bench-attacks bench-engine bench-profile bench-long-prompt bench-constrained bench-recovery bench-gpu bench-start bench-control
+.PHONY: bench bench-many-streams bench-attacks bench-engine bench-profile bench-long-prompt bench-constrained bench-embeddings bench-recovery bench-gpu bench-start bench-control
 
 venv: $(STAMP)  ## A virtual environment with everything in it; the commands are in .venv/bin
 
@@ -59,6 +59,9 @@ bench-long-prompt: venv  ## How long a prompt of 2,000 tokens holds up others' s
 
 bench-constrained: venv  ## What a JSON schema costs of the tokens per second
 	$(BIN)/python benchmarks/constrained.py --cache .cache --write
+
+bench-embeddings: venv  ## Vectors of short texts a second, over HTTP and by Transformers alone
+	$(BIN)/python benchmarks/embeddings.py --write
 
 bench-many-streams: venv  ## What the gateway adds to each token of 2,000 streams
 	$(BIN)/python benchmarks/many_streams.py --write

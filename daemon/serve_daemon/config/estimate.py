@@ -22,6 +22,9 @@ FIRST_STEP_BYTES = {CPU: 32 * 2**20, CUDA: 256 * 2**20}
 # What engine continuous takes more on a CPU with the 8-bit layers of bitsandbytes, which it uses as
 # they are. Found with SmolLM2 alone; code that oneDNN keeps may be a part of it.
 EIGHT_BIT_BYTES = 256 * 2**20
+# What engine embedding takes more on a CPU: its steps are of many shapes, for each of which oneDNN
+# keeps a program, and those lie between what is freed.
+SHAPES_BYTES = 96 * 2**20
 LOGITS_COPIES = 5  # float32, while a token is drawn of each row
 ACTIVATION_COPIES = 4  # of a layer's inner states, which live at the same time
 
@@ -183,4 +186,5 @@ class _Subject(Struct, frozen=True):
         """What computing leaves behind, however little is computed."""
         names = (self._kind, self.model.engine, self.model.quantization)
         extra = EIGHT_BIT_BYTES if names == (CPU, "continuous", "bnb-8bit") else 0
+        extra += SHAPES_BYTES if self._makes_vectors and self._kind == CPU else 0
         return FIRST_STEP_BYTES[self._kind] + extra

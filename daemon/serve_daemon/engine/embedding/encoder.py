@@ -1,8 +1,7 @@
 """A model and what follows it: from the tokens of some texts to a vector of each."""
 
-from typing import Any
-
 import torch
+from transformers import PreTrainedModel
 
 from serve_daemon.engine.embedding.modules import modules_of
 from serve_daemon.engine.embedding.pooling import Tail
@@ -13,7 +12,7 @@ class Encoder:
     """Computes the texts of one step."""
 
     def __init__(self, loaded: Loaded) -> None:
-        self._model: Any = loaded.model
+        self._model: PreTrainedModel = loaded.model
         self._model.config.use_cache = False  # keys and values that nobody reads
         self._device = loaded.device
         self._padding: int = getattr(loaded.model.config, "pad_token_id", None) or 0
