@@ -112,9 +112,11 @@ def test_no_more_is_held_back_than_may_belong_to_a_mark(text: str, at_once: str)
 
 
 def test_arguments_that_break_off_are_told_as_far_as_they_came() -> None:
-    """The call is ended with the answer."""
+    """The call is ended with the answer, and none are made up."""
     text = '<tool_call>{"name": "look", "arguments": {"at": "ho'
     assert parsed(parser("hermes"), [text]) == call(0, "look", '{"at": "ho')
+    text = '<tool_call>{"name": "look", "argum'
+    assert parsed(parser("hermes"), [text]) == [("begins", 0, "look"), ("ends", 0)]
 
 
 @pytest.mark.parametrize("arguments", ['"{\\"at\\": 1}"', '{"at": 1}'])
@@ -127,7 +129,11 @@ def test_arguments_in_a_string_are_taken_out_of_it(arguments: str) -> None:
 def test_what_follows_a_call_that_is_broken_is_text() -> None:
     """What was told of it stays."""
     text = '<tool_call>{"name": "wait", oh} no'
-    assert parsed(parser("hermes"), [text]) == [*call(0, "wait", "{}"), ("text", "oh} no")]
+    assert parsed(parser("hermes"), [text]) == [
+        ("begins", 0, "wait"),
+        ("ends", 0),
+        ("text", "oh} no"),
+    ]
 
 
 def test_arguments_that_are_no_json_are_told_as_they_are() -> None:

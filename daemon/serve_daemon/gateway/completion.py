@@ -17,6 +17,7 @@ from serve_daemon.gateway.output_parser import OutputParser
 from serve_daemon.gateway.pieces import Piece
 from serve_daemon.gateway.prompts import Prepared, Prompts
 from serve_daemon.gateway.routes import RoutingTable
+from serve_daemon.gateway.silence import Silence
 from serve_daemon.gateway.token_text import TokenText
 from serve_daemon.gateway.tokenizer import TextModel
 from serve_daemon.gateway.waiting import wait_for_engine, wait_for_turn
@@ -191,9 +192,10 @@ class Completion:
         if not prepared.order.max_new_tokens:
             self.finish_reason = Finish.LENGTH
             return
-        parser = prepared.parser()
+        parser, silence = prepared.parser(), Silence()
         async for text in self._texts(prepared, parser):
-            yield parser.feed(text)
+            if silence.is_over(pieces := parser.feed(text)):
+                yield pieces
         if rest := parser.flush():
             yield rest
 

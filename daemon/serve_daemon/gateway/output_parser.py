@@ -73,7 +73,7 @@ class AnswerParser:
         """What is still held back at the end; calls that are open are ended."""
         self._incoming.is_ended = True
         pieces = self._read()
-        self._reader.calls.end()
+        self._reader.calls.end(is_whole=False)
         return pieces + self._taken()
 
     def _tell(self, piece: Piece) -> None:

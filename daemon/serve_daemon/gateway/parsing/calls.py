@@ -48,10 +48,10 @@ class Calls:
         self._has_arguments = True
         self._tell(CallArguments(self.count - 1, arguments))
 
-    def end(self) -> None:
-        """End the call that is open, if one is; without arguments it gets an empty object."""
+    def end(self, *, is_whole: bool = True) -> None:
+        """End the call that is open, if one is; one that is whole has an object at least."""
         if self.is_open:
-            if not self._has_arguments:
+            if is_whole and not self._has_arguments:
                 self.say("{}")
             self.is_open = False
             self._tell(CallEnds(self.count - 1))
@@ -91,10 +91,11 @@ def _read_call(incoming: Incoming, syntax: ToolSyntax, calls: Calls) -> Waiting[
     before = calls.count
     try:
         yield from FORMS[syntax.form](incoming, syntax, calls)
+        calls.end()
     except Malformed:
         if calls.count == before:
             raise  # else what was told stays so, and the rest is text
-    calls.end()
+        calls.end(is_whole=False)
     yield from incoming.accept(syntax.end)
 
 
