@@ -166,3 +166,13 @@ async def test_a_model_that_does_not_think_is_not_made_to(
     for kind in ("adaptive", "disabled"):
         body = {**ASK, "thinking": {"type": kind}}
         assert (await client.post("/v1/messages", json=body)).status_code == 200
+
+
+async def test_an_answer_goes_on_from_where_the_client_began_it(
+    client: httpx.AsyncClient, supervisor: FakeSupervisor
+) -> None:
+    """The last message is the model's own, and is not told again."""
+    await supervisor.serve("fake:")
+    begun = [*ASK["messages"], {"role": "assistant", "content": "hel"}]
+    message = (await client.post("/v1/messages", json={**ASK, "messages": begun})).json()
+    assert message["content"][0]["text"] == "lo"
