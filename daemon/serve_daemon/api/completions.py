@@ -25,11 +25,22 @@ COMPLETIONS: Table = {
     "max_tokens": Field(integer(0, MAX_TOKENS), "max_tokens", note="0 with echo alone"),
     "n": Field(integer(1, MAX_CHOICES), "n"),
     "best_of": Field(integer(1, MAX_CHOICES), "best_of", note="as many as n"),
-    "echo": Field(boolean, "echo"),
+    "echo": Field(
+        boolean,
+        "echo",
+        note="with logprobs, those of the prompt are told too, which may then have 2048 tokens",
+    ),
     "logprobs": Field(integer(0, MAX_LOGPROBS), "logprobs"),
     "top_logprobs": Field(only(0, reason="'logprobs' says how many")),
     "stream_options": STREAM_OPTIONS,
-    "add_special_tokens": Field(boolean, "add_special_tokens"),
+    "add_special_tokens": Field(
+        boolean,
+        "add_special_tokens",
+        note="true: those that the tokenizer's makers have it add; the default",
+    ),
+    "tools": Field(only([], reason="tools are for conversations")),
+    "tool_choice": Field(only("none", "auto", reason="tools are for conversations")),
+    "store": Field(only(False, reason="completions are not kept; /v1/responses keeps its own")),
     "suffix": Field(only("", reason="its models write what follows a text, not what goes between")),
 }
 
