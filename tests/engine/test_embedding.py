@@ -9,7 +9,10 @@ import msgspec
 import pytest
 
 from engine.client import MINILM, SMOLLM2, EngineProcess, Gateway, Stream
+from serve_daemon.config import probe
+from serve_daemon.config.estimate import estimate
 from serve_daemon.config.located import located
+from serve_daemon.config.tuning import Model
 from serve_daemon.engine import loader
 from serve_daemon.engine.embedding.encoder import Encoder
 from serve_daemon.engine.errors import EngineError
@@ -188,3 +191,17 @@ def test_a_decoder_gives_its_last_token(tmp_path: Path) -> None:
         last = [source(torch.tensor([text])).last_hidden_state[0, -1] for text in texts]
     wanted = torch.stack([each / each.norm() for each in last])
     assert (encoder.vectors(texts) - wanted).abs().max() < TOLERANCE
+
+
+async def test_an_estimate_is_near_the_peak(minilm: EngineProcess, gateway: Gateway) -> None:
+    """Once there were steps of many shapes."""
+    machine = probe.cached(str(minilm.cache), "")
+    assert machine is not None
+    expected = estimate(Model.model_validate({"source": MINILM, "engine": "embedding"}), machine)
+    assert expected is not None
+    for length in range(8, 128, 3):
+        rows = [[100 + (7 * place + length) % 30_000 for place in range(length)]] * (512 // length)
+        await gateway.embed(rows).done()
+    peak = (await asyncio.to_thread(minilm.next_heartbeat, lambda _beat: True)).peak_bytes
+    off = expected.total / peak - 1
+    assert abs(off) <= 0.15, f"{expected.total >> 20} MiB, peak {peak >> 20}, {off:+.1%}"

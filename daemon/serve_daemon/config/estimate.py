@@ -24,7 +24,7 @@ FIRST_STEP_BYTES = {CPU: 32 * 2**20, CUDA: 256 * 2**20}
 EIGHT_BIT_BYTES = 256 * 2**20
 # What engine embedding takes more on a CPU: its steps are of many shapes, for each of which oneDNN
 # keeps a program, and those lie between what is freed.
-SHAPES_BYTES = 96 * 2**20
+SHAPES_BYTES = 48 * 2**20
 LOGITS_COPIES = 5  # float32, while a token is drawn of each row
 ACTIVATION_COPIES = 4  # of a layer's inner states, which live at the same time
 
