@@ -11,6 +11,7 @@ Attack = Callable[[int], AbstractAsyncContextManager[None]]  # of a port
 
 CONNECTIONS = 10_000
 CLIENTS = 64
+WRONG_KEYS = f"{CLIENTS} clients without a good key"  # of a gateway that asks for one
 HEAD = b"POST /v1/responses HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
 
 
@@ -96,6 +97,7 @@ def attacks(model: str) -> dict[str, Attack]:
         f"{CLIENTS} clients, bodies of 4 MB": repeated(post(b"[" + b"0," * 2_000_000 + b"0]")),
         f"{CLIENTS} clients, JSON 1,000,000 deep": repeated(post(b"[" * 1_000_000)),
         f"{CLIENTS} clients, heads of 1 MB": repeated(HEAD + b"X-Y: 1\r\n" * 130_000),
+        WRONG_KEYS: repeated(post(stream)),
     }
     if shutil.which("slowhttptest"):
         body = ["-B", "-s", "8192", "-f", "application/json"]

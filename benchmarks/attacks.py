@@ -26,16 +26,18 @@ from pathlib import Path
 import psutil
 
 import sections
-from attackers import CONNECTIONS, Attack, attacks
+from attackers import CONNECTIONS, WRONG_KEYS, Attack, attacks
 from bench import machine
 from figures import percentile
 from gateway_usage import gateway_of, look_at
 from processes import free_port, running, seconds_to_first_answer
+from serve_daemon.config.api_keys import hash_of
 
 TITLE = "Attacks"
 MODEL = "fake"
 FAKE_PYTHON = Path(__file__).parent.parent / "tests" / "fakes" / "python"
 DESCRIPTORS = 2 * CONNECTIONS
+KEY = "sk-the-others"
 OTHER_HOST = "127.0.0.2"  # else attackers and others would be one client
 LOOK_EVERY_SECONDS = 0.2
 ASK_TIMEOUT_SECONDS = 60.0
@@ -71,15 +73,20 @@ class Others:
             self.failures += not answered
 
     def _ask(self) -> bool:
-        connection = http.client.HTTPConnection(
-            "127.0.0.1", self.port, ASK_TIMEOUT_SECONDS, source_address=(OTHER_HOST, 0)
-        )
-        body = {"model": MODEL, "input": "x", "max_output_tokens": 5}
-        with contextlib.closing(connection):
-            connection.request("POST", "/v1/responses", json.dumps(body))
-            reply = connection.getresponse()
-            reply.read()
-            return reply.status == http.client.OK
+        return ask(self.port, {"Authorization": f"Bearer {KEY}"}) == http.client.OK
+
+
+def ask(port: int, headers: dict[str, str]) -> int:
+    """The status of a request for five tokens. Raises `OSError`."""
+    connection = http.client.HTTPConnection(
+        "127.0.0.1", port, ASK_TIMEOUT_SECONDS, source_address=(OTHER_HOST, 0)
+    )
+    body = {"model": MODEL, "input": "x", "max_output_tokens": 5}
+    with contextlib.closing(connection):
+        connection.request("POST", "/v1/responses", json.dumps(body), headers)
+        reply = connection.getresponse()
+        reply.read()
+        return reply.status
 
 
 async def measure(name: str, attack: Attack, port: int, seconds: float) -> str:
@@ -126,6 +133,14 @@ def daemon(directory: Path) -> Iterator[int]:
         yield port
 
 
+def ask_for_keys(directory: Path, port: int) -> None:
+    """Have the running daemon let in who has the key of the others, and nobody else."""
+    with (directory / "serve.toml").open("a") as file:
+        file.write(f'[keys.others]\nhash = "{hash_of(KEY)}"\n')
+    while ask(port, {}) != http.client.UNAUTHORIZED:
+        time.sleep(LOOK_EVERY_SECONDS)
+
+
 def text(seconds: float, rows: list[str]) -> str:
     introduction = [
         "Written by `make bench-attacks`.",
@@ -150,6 +165,8 @@ def main() -> None:
     rows = []
     for name, attack in attacks(MODEL).items():
         with tempfile.TemporaryDirectory() as directory, daemon(Path(directory)) as port:
+            if name == WRONG_KEYS:
+                ask_for_keys(Path(directory), port)
             rows.append(asyncio.run(measure(name, attack, port, chosen.seconds)))
         print(rows[-1], flush=True)
     if chosen.write:
