@@ -242,3 +242,27 @@ async def test_a_bad_query_is_refused(
         reply = await client.get(f"/v1/responses/{kept['id']}", params=query)
         assert reply.status_code == 400
         assert reply.json()["error"]["param"].startswith(next(iter(query)))
+
+
+async def test_each_key_finds_its_own(
+    client: httpx.AsyncClient, supervisor: FakeSupervisor
+) -> None:
+    """Another's responses are not found, gone on from, cancelled or deleted."""
+    await supervisor.serve("fake:")
+    await supervisor.let_in({"one": "secret-one", "two": "secret-two"})
+    one, two = ({"Authorization": f"Bearer secret-{name}"} for name in ("one", "two"))
+    kept = (await client.post("/v1/responses", json=ASK, headers=one)).json()
+    path = f"/v1/responses/{kept['id']}"
+    assert (await client.get(path, headers=one)).json() == kept
+    assert (await client.get(path)).status_code == 401
+    for reply in (
+        await client.get(path, headers=two),
+        await client.get(f"{path}/input_items", headers=two),
+        await client.post(f"{path}/cancel", headers=two),
+        await client.delete(path, headers=two),
+    ):
+        assert reply.status_code == 404
+    more = {**ASK, "previous_response_id": kept["id"]}
+    reply = await client.post("/v1/responses", json=more, headers=two)
+    assert reply.json()["error"]["code"] == "previous_response_not_found"
+    assert (await client.post("/v1/responses", json=more, headers=one)).status_code == 200
