@@ -67,9 +67,10 @@ def _section(operation: Operation) -> Iterator[str]:
 def meaning(entry: Entry, owner: str) -> str:
     """What the page says of a field."""
     parts = [said(entry.schema)]
-    if refusal := refusal_of(entry):
+    refusal = refusal_of(entry)
+    if refusal:
         parts.append(f"Anything else: {refusal}" if parts[0] else f"Refused: {refusal}")
-    parts += described(entry.schema)
+    parts += [each for each in described(entry.schema) if each.lower() not in refusal.lower()]
     if owner != entry.operation.path:
         parts.append(f"What is in it: as of {owner}.")
     return _sentences(*parts)

@@ -1,5 +1,6 @@
 """Schemas in words."""
 
+import re
 from typing import Any
 
 import msgspec
@@ -52,10 +53,10 @@ def _kind(schema: Schema) -> str:
 
 
 def described(schema: Schema) -> list[str]:
-    """The descriptions of a schema, and of the kinds of values that it accepts."""
+    """The sentences that describe a schema, and the kinds of values that it accepts."""
     within = [*schema.get("anyOf", ()), *schema.get("oneOf", ())]
     within += [schema["items"]] if "items" in schema else []
-    said_here = [schema["description"]] if "description" in schema else []
+    said_here = re.split(r"(?<=\.) ", schema["description"]) if "description" in schema else []
     return [*said_here, *(text for each in within for text in described(each))]
 
 

@@ -74,22 +74,34 @@ def token_ids(most: int) -> Described[list[int]]:
 
 
 SAMPLING: Table = {
-    "temperature": Field(number(0, 2), "temperature"),
+    "temperature": Field(number(0, 2), "temperature", note="0 takes the likeliest token always"),
     "top_p": Field(number(0, 1, above_low=True), "top_p"),
     "presence_penalty": Field(number(-2, 2), "presence_penalty"),
     "frequency_penalty": Field(number(-2, 2), "frequency_penalty"),
-    "logit_bias": Field(logit_bias, "logit_bias"),
-    "seed": Field(integer(-(2**63), 2**64 - 1), "seed"),
-    "stop": Field(stop_strings, "stop"),
-    "top_k": Field(integer(0, MAX_TOP_K), "top_k"),
-    "min_p": Field(number(0, 1), "min_p"),
+    "logit_bias": Field(logit_bias, "logit_bias", note="by the ids of tokens"),
+    "seed": Field(
+        integer(-(2**63), 2**64 - 1),
+        "seed",
+        note="an equal request with an equal seed gets an equal answer, whatever is beside it",
+    ),
+    "stop": Field(stop_strings, "stop", note="what ends an answer, and is not told"),
+    "top_k": Field(integer(0, MAX_TOP_K), "top_k", note="0 is all tokens"),
+    "min_p": Field(number(0, 1), "min_p", note="as a part of the likeliest token's probability"),
     "typical_p": Field(number(0, 1, above_low=True), "typical_p"),
     "repetition_penalty": Field(
-        number(LEAST_REPETITION_PENALTY, MOST_REPETITION_PENALTY), "repetition_penalty"
+        number(LEAST_REPETITION_PENALTY, MOST_REPETITION_PENALTY),
+        "repetition_penalty",
+        note="of tokens that are in the prompt or the answer; 1 is none",
     ),
-    "min_tokens": Field(integer(0, MAX_TOKENS), "min_tokens"),
-    "ignore_eos": Field(boolean, "ignore_eos"),
+    "min_tokens": Field(
+        integer(0, MAX_TOKENS), "min_tokens", note="nothing ends the answer before"
+    ),
+    "ignore_eos": Field(boolean, "ignore_eos", note="the model can't end its answer"),
     "stop_token_ids": Field(token_ids(MAX_STOP_TOKENS), "stop_token_ids"),
-    "bad_words": Field(strings("word", MAX_BAD_WORDS), "bad_words"),
-    "allowed_token_ids": Field(token_ids(MAX_ALLOWED_TOKENS), "allowed_token_ids"),
+    "bad_words": Field(
+        strings("word", MAX_BAD_WORDS), "bad_words", note="texts that no answer has"
+    ),
+    "allowed_token_ids": Field(
+        token_ids(MAX_ALLOWED_TOKENS), "allowed_token_ids", note="an answer has no others"
+    ),
 }
