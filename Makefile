@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STAMP := $(VENV)/.installed
 JUDGES := tests/conformance/node/node_modules
 
-.PHONY: venv serve test test-all chaos manual check lock clean
+.PHONY: venv serve test test-all chaos manual conformance check lock clean
 .PHONY: bench bench-many-streams bench-attacks bench-engine bench-profile bench-long-prompt bench-constrained bench-embeddings bench-recovery bench-gpu bench-start bench-control
 
 venv: $(STAMP)  ## A virtual environment with everything in it; the commands are in .venv/bin
@@ -32,11 +32,11 @@ test-all: venv  ## With what takes too long for every change
 chaos: venv  ## Faults of every kind around the real model, under clients that lose nothing
 	cd tests && ../$(BIN)/python -m chaos --cache ../.cache
 
-manual: venv  ## What man/serve-daemon-api.7.scd says of each field, from the code
-	cd tests && ../$(BIN)/python -m manual
-
 conformance: venv .venv-conformance/.installed $(JUDGES)/.installed  ## Judges of others, and SDKs, over the real model
 	cd tests && ../$(BIN)/python -m conformance --cache ../.cache
+
+manual: venv  ## What man/serve-daemon-api.7.scd says of each field, from the code
+	cd tests && ../$(BIN)/python -m manual
 
 check: venv  ## Linters, types, import contracts and budgets alone
 	$(BIN)/python -m pytest tests/test_house.py
