@@ -73,6 +73,15 @@ def smollm2_template() -> str:
     return str(gguf_header.read(file).metadata["tokenizer.chat_template"])
 
 
+# In the manner of DeepSeek's: the arguments of a call are text already.
+TEXTS = """\
+{%- for m in messages -%}
+<{{ m.role }}>{{ m.content -}}
+{%- for c in m.tool_calls %}{{ c.function.name + c.function.arguments }}{% endfor -%}
+{%- endfor -%}
+"""
+
+
 async def render(template: str, messages: list[ChatMessage], **wishes: Any) -> str:
     templates = ChatTemplates()
     await templates.load()
@@ -108,6 +117,12 @@ async def test_arguments_that_are_no_object_stay_text() -> None:
     """A model may have written anything."""
     said = ChatMessage("assistant", "", tool_calls=[ToolCall("call_1", "look", "{at")])
     assert await render(HERMES, [said]) == '<assistant>look"{at"<assistant>'
+
+
+async def test_a_template_that_wants_arguments_as_text_gets_them_so() -> None:
+    """It could make nothing of objects."""
+    prompt = await render(TEXTS, CALLED, tools=[LOOK])
+    assert prompt == '<user>hi<assistant>So.look{"at": "a"}look{}<tool>red<tool>blue'
 
 
 async def test_ids_are_as_long_as_the_template_insists() -> None:

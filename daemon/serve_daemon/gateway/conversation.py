@@ -42,15 +42,21 @@ def ways(
     `knows`: whether the template tells the model of tools; if not, the conversation does.
     """
     said = merged_instructions(messages)
-    if not knows:
-        yield _seen(in_words(said, tools), template)
+    if knows:
+        yield from _with_calls(said, template)
     else:
-        yield _seen(said, template)
-        if any(len(message.tool_calls) > 1 for message in said):
-            yield _seen(one_by_one(said), template)
+        yield _seen(in_words(said, tools), template)
     plain = in_words(said, () if knows else tools)
     yield _seen(alternating(plain), template)
     yield _seen(alternating(without_instructions(plain)), template)
+
+
+def _with_calls(said: Sequence[ChatMessage], template: str) -> Iterator[list[Seen]]:
+    """Most templates want the arguments of a call as an object, some as text."""
+    for as_text in (False, True) if any(message.tool_calls for message in said) else (False,):
+        yield _seen(said, template, as_text=as_text)
+        if any(len(message.tool_calls) > 1 for message in said):
+            yield _seen(one_by_one(said), template, as_text=as_text)
 
 
 def tools_as_seen(tools: Sequence[FunctionTool]) -> list[Seen]:
@@ -155,9 +161,18 @@ def _leading(messages: Sequence[ChatMessage]) -> int:
 # ---------------------------------------------------------------- as plain values
 
 
-def _seen(messages: Sequence[ChatMessage], template: str) -> list[Seen]:
+def _seen(messages: Sequence[ChatMessage], template: str, *, as_text: bool = False) -> list[Seen]:
     names = {call.call_id: call.name for each in messages for call in each.tool_calls}
-    return [_message(message, template, names) for message in messages]
+    seen = [_message(message, template, names) for message in messages]
+    if as_text:
+        for call in (call for each in seen for call in each.get("tool_calls", [])):
+            call["function"]["arguments"] = _text_of(call["function"]["arguments"])
+    return seen
+
+
+def _text_of(arguments: Any) -> str:
+    is_text = isinstance(arguments, str)
+    return str(arguments) if is_text else json.dumps(arguments, ensure_ascii=False)
 
 
 def _message(message: ChatMessage, template: str, names: dict[str, str]) -> Seen:
