@@ -161,36 +161,49 @@ def test_an_engine_of_the_wrong_kind_says_so(engine: str, source: str, told: str
     assert refused.value.reason is Reason.CONFIG
 
 
+def encoder_of(model: Any, folder: Path, pooling: str) -> Encoder:
+    """What engine embedding computes with, of a checkpoint of `model`."""
+    model.save_pretrained(folder)
+    kinds = {"": "Transformer", "1_Pooling": "Pooling", "2_Normalize": "Normalize"}
+    modules = [{"path": path, "type": f"a.{kind}"} for path, kind in kinds.items()]
+    (folder / "modules.json").write_bytes(msgspec.json.encode(modules))
+    (folder / "1_Pooling").mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(f'{{"pooling_mode": "{pooling}"}}')
+    spec = EngineSpec(model="m", source=str(folder), engine="embedding", device="cpu")
+    return Encoder(loader.load(spec, folder, folder / "cache", lambda *_told: None))
+
+
+TEXTS = [[5, 6, 7, 8, 9, 10], [11, 12], [13]]
+TINY = {"vocab_size": 64, "hidden_size": 32, "intermediate_size": 64, "num_hidden_layers": 2}
+
+
 def test_a_decoder_gives_its_last_token(tmp_path: Path) -> None:
     """What pads a shorter text is behind it, where its last token sees nothing of it."""
     import torch
     from transformers import Qwen3Config, Qwen3Model
 
     torch.manual_seed(0)
-    config = Qwen3Config(
-        vocab_size=64,
-        hidden_size=32,
-        intermediate_size=64,
-        num_hidden_layers=2,
-        num_attention_heads=4,
-        num_key_value_heads=2,
-        head_dim=8,
-        max_position_embeddings=128,
-    )
-    source = Qwen3Model(config).eval()
-    source.save_pretrained(tmp_path)
-    kinds = {"": "Transformer", "1_Pooling": "Pooling", "2_Normalize": "Normalize"}
-    modules = [{"path": path, "type": f"a.{kind}"} for path, kind in kinds.items()]
-    (tmp_path / "modules.json").write_bytes(msgspec.json.encode(modules))
-    (tmp_path / "1_Pooling").mkdir()
-    (tmp_path / "1_Pooling" / "config.json").write_text('{"pooling_mode_lasttoken": true}')
-    spec = EngineSpec(model="m", source=str(tmp_path), engine="embedding", device="cpu")
-    encoder = Encoder(loader.load(spec, tmp_path, tmp_path / "cache", lambda *_told: None))
-    texts = [[5, 6, 7, 8, 9, 10], [11, 12], [13]]
+    heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "head_dim": 8}
+    model = Qwen3Model(Qwen3Config(**TINY, **heads, max_position_embeddings=128)).eval()
+    encoder = encoder_of(model, tmp_path, "lasttoken")
     with torch.inference_mode():
-        last = [source(torch.tensor([text])).last_hidden_state[0, -1] for text in texts]
+        last = [model(torch.tensor([text])).last_hidden_state[0, -1] for text in TEXTS]
     wanted = torch.stack([each / each.norm() for each in last])
-    assert (encoder.vectors(texts) - wanted).abs().max() < TOLERANCE
+    assert (encoder.vectors(TEXTS) - wanted).abs().max() < TOLERANCE
+
+
+def test_of_an_encoder_with_a_decoder_only_the_encoder_computes(tmp_path: Path) -> None:
+    """A text is all that it is given."""
+    import torch
+    from transformers import T5Config, T5Model
+
+    torch.manual_seed(0)
+    model = T5Model(T5Config(vocab_size=64, d_model=32, d_ff=64, d_kv=8, num_layers=2, num_heads=4))
+    encoder = encoder_of(model.eval(), tmp_path, "mean")
+    with torch.inference_mode():
+        states = [model.encoder(torch.tensor([text])).last_hidden_state[0] for text in TEXTS]
+    wanted = torch.stack([each.mean(0) / each.mean(0).norm() for each in states])
+    assert (encoder.vectors(TEXTS) - wanted).abs().max() < TOLERANCE
 
 
 async def test_an_estimate_is_near_the_peak(minilm: EngineProcess, gateway: Gateway) -> None:

@@ -73,6 +73,7 @@ def test_a_checkpoint_without_modules_gets_the_mean(tmp_path: Path) -> None:
         ([("Pooling", POOLING_FLAGS), ("LSTM", {})], "knows no module sentence_transformers"),
         ([("Pooling", {})], "knows no such pooling: none"),
         ([("Pooling", {"pooling_mode": "median"})], "knows no such pooling: median"),
+        ([("Pooling", None)], r"its pooling has no config\.json"),
         ([("Normalize", None)], "it has no pooling after the model"),
         ([], "it has no pooling after the model"),
     ],

@@ -147,6 +147,13 @@ def find(source: HubSource, *, with_weights: bool = True, with_code: bool = Fals
     return hub.find(source, with_weights=with_weights, with_code=with_code, report=lambda *_: None)
 
 
+def test_the_modules_of_an_embedding_model_are_wanted() -> None:
+    """They lie in folders of their own; what else lies in folders is for other programs."""
+    modules = ["modules.json", "1_Pooling/config.json", "2_Dense/model.safetensors"]
+    others = ["onnx/model.safetensors", "openvino/config.json", "2_Dense/pytorch_model.bin"]
+    assert hub.wanted_files([*modules, *others], with_weights=True, with_code=False) == modules
+
+
 def test_a_cached_repository_needs_no_network(cache: Path) -> None:
     """By its default branch, and by its commit."""
     snapshot = lay_out(cache, "org/name", FILES)

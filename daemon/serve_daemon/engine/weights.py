@@ -29,7 +29,7 @@ def from_checkpoint(spec: EngineSpec, folder: Path, device: str) -> Any:
     dtype = getattr(torch, dtype_of(spec, _named(config.dtype) or _stored(spec, folder), device))
     placement = {} if device == "cpu" else {"device_map": {"": device}}
     with ReadOnce():
-        model, report = _auto_class(spec).from_pretrained(
+        model, report = _auto_class(spec, config).from_pretrained(
             folder,
             config=config,
             dtype=dtype,
@@ -53,7 +53,7 @@ def dummy(spec: EngineSpec, folder: Path, device: str) -> Any:
     dtype = getattr(torch, dtype_of(spec, _named(config.dtype), device))
     torch.manual_seed(DUMMY_SEED)
     with torch.device(device):
-        model = _auto_class(spec).from_config(
+        model = _auto_class(spec, config).from_config(
             config, dtype=dtype, trust_remote_code=spec.trust_remote_code, **_attention(spec)
         )
     if spec.quantization == "none":
@@ -74,11 +74,14 @@ def dtype_of(spec: EngineSpec, checkpoint: str, device: str) -> str:
     return dtypes.resolve(spec.dtype, checkpoint, kind, cpu_has_bf16=dtypes.this_cpu_has_bf16())
 
 
-def _auto_class(spec: EngineSpec) -> Any:
+def _auto_class(spec: EngineSpec, config: Any) -> Any:
+    """Of a model with encoder and decoder, vectors are the encoder's."""
     import transformers
 
-    makes_vectors = spec.engine == EMBEDDING
-    return transformers.AutoModel if makes_vectors else transformers.AutoModelForCausalLM
+    if spec.engine != EMBEDDING:
+        return transformers.AutoModelForCausalLM
+    is_pair = config.is_encoder_decoder
+    return transformers.AutoModelForTextEncoding if is_pair else transformers.AutoModel
 
 
 def _stored(spec: EngineSpec, folder: Path) -> str:

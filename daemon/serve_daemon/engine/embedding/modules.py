@@ -92,6 +92,8 @@ def _module(folder: Path, entry: dict[str, Any]) -> Module | None:
 
 
 def _pooling(folder: Path) -> Pooling:
+    if not (folder / "config.json").is_file():
+        raise _unable(folder, "its pooling has no config.json; download the whole checkpoint")
     config = read_json(folder / "config.json")
     named = config.get("pooling_mode")
     asked = named if isinstance(named, list) else [named] if named else []
