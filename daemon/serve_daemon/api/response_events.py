@@ -123,6 +123,7 @@ class ArgumentsDeltaEvent(Struct, frozen=True, kw_only=True):
 class ArgumentsDoneEvent(Struct, frozen=True, kw_only=True):
     type: Literal["response.function_call_arguments.done"] = "response.function_call_arguments.done"
     item_id: str
+    name: str  # of the function
     output_index: int
     arguments: str
     sequence_number: int

@@ -72,13 +72,18 @@ def _answer(
     form = request.output_format
     if not offered:
         return _said(lark, syntax, _form(lark, form))
-    is_single = request.tool_choice.is_single or not request.parallel_tool_calls
-    calls = Calls(lark, syntax, offered, is_single=is_single)
+    calls = Calls(lark, syntax, offered, is_single=_is_single(request, syntax))
     if request.tool_choice.mode == "required":
         return calls.all()
     if form.kind != "text":
         return one_of([lark.rule("calls", calls.all()), _said(lark, syntax, _form(lark, form))])
     return _text_or_calls(lark, syntax, calls)
+
+
+def _is_single(request: GenerationRequest, syntax: ToolSyntax) -> bool:
+    """Whether there is one call at most: a model that never learned to call knows no end of it."""
+    may_be_more = request.parallel_tool_calls and syntax.knows_tools
+    return request.tool_choice.is_single or not may_be_more
 
 
 def _text_or_calls(lark: Lark, syntax: ToolSyntax, calls: Calls) -> str:

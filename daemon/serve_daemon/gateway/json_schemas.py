@@ -41,7 +41,7 @@ def written(schema: Schema | bool, whitespace: str = "", *, is_lenient: bool = F
     that llguidance does not know constrain nothing; else they are refused.
     """
     rules = {} if schema is True else _NOTHING if schema is False else schema
-    options = {"whitespace_pattern": whitespace} if whitespace else dict(_COMPACT)
+    options: dict[str, Any] = {"whitespace_pattern": whitespace} if whitespace else dict(_COMPACT)
     if is_lenient:
         options["lenient"] = True
     return {**_changed(rules, _limited), "x-guidance": options}

@@ -21,7 +21,7 @@ class EventNumbers:
         self._next += 1
         return number
 
-    def frame(self, name: str, kind: Callable[..., object], **fields: Any) -> Frame:
+    def frame(self, name: str, kind: Callable[..., object], /, **fields: Any) -> Frame:
         return named(name, kind(type=name, sequence_number=self.take(), **fields))
 
 

@@ -95,7 +95,7 @@ class ItemInTheMaking:
         fields = {"item": self.item(status), "output_index": self._index}
         return self._numbers.frame(name, OutputItemEvent, **fields)
 
-    def _event(self, name: str, kind: Callable[..., object], **fields: Any) -> Frame:
+    def _event(self, name: str, kind: Callable[..., object], /, **fields: Any) -> Frame:
         return self._numbers.frame(name, kind, **self._where, **fields)
 
 
@@ -216,7 +216,7 @@ class CallInTheMaking(ItemInTheMaking):
 
     def close(self) -> Iterator[Frame]:
         name = "response.function_call_arguments.done"
-        yield self._event(name, ArgumentsDoneEvent, arguments=self.text)
+        yield self._event(name, ArgumentsDoneEvent, name=self.call.name, arguments=self.text)
 
     @property
     def is_whole(self) -> bool:

@@ -2,13 +2,10 @@
 
 import agents
 import pytest
-from anthropic import AsyncAnthropic
 from openai import AsyncOpenAI
 from pydantic_ai import Agent, NativeOutput
 from pydantic_ai.models import Model
-from pydantic_ai.models.anthropic import AnthropicModel
 from pydantic_ai.models.openai import OpenAIChatModel, OpenAIResponsesModel
-from pydantic_ai.providers.anthropic import AnthropicProvider
 from pydantic_ai.providers.openai import OpenAIProvider
 
 from conformance.sdks.asked import QUESTION, Place
@@ -86,17 +83,10 @@ async def test_agent_with_a_form(agents_model: agents.Model) -> None:
 # ---------------------------------------------------------------- Pydantic AI
 
 
-@pytest.fixture(params=["chat", "responses", "anthropic"])
-def pydantic_model(
-    request: pytest.FixtureRequest, openai_client: AsyncOpenAI, root: str, key: str, model: str
-) -> Model:
-    match request.param:
-        case "chat":
-            return OpenAIChatModel(model, provider=OpenAIProvider(openai_client=openai_client))
-        case "responses":
-            return OpenAIResponsesModel(model, provider=OpenAIProvider(openai_client=openai_client))
-    client = AsyncAnthropic(base_url=root, api_key=key, max_retries=0)
-    return AnthropicModel(model, provider=AnthropicProvider(anthropic_client=client))
+@pytest.fixture(params=[OpenAIChatModel, OpenAIResponsesModel], ids=["chat", "responses"])
+def pydantic_model(request: pytest.FixtureRequest, openai_client: AsyncOpenAI, model: str) -> Model:
+    made: Model = request.param(model, provider=OpenAIProvider(openai_client=openai_client))
+    return made
 
 
 async def test_pydantic_ai(pydantic_model: Model) -> None:

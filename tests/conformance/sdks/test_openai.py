@@ -187,13 +187,21 @@ def test_responses_in_the_background(client: Any, model: str) -> None:
 
 
 def test_embeddings(client: Any, embedding_model: str) -> None:
-    """As numbers and, as the SDK asks by itself, in base64."""
-    packed = client.embeddings.create(model=embedding_model, input=["one", "two"])
-    plain = client.embeddings.create(
+    """As numbers."""
+    reply = client.embeddings.create(
         model=embedding_model, input=["one", "two"], encoding_format="float"
     )
-    assert len(packed.data) == 2
-    assert packed.data[1].embedding == pytest.approx(plain.data[1].embedding, abs=1e-5)
+    assert [len(each.embedding) for each in reply.data] == [384, 384]
+
+
+def test_embeddings_in_base64(url: str, key: str, embedding_model: str) -> None:
+    """As the SDK asks by itself, which its strict validation takes for a fault."""
+    with openai.OpenAI(base_url=url, api_key=key, max_retries=0) as client:
+        packed = client.embeddings.create(model=embedding_model, input="one")
+        plain = client.embeddings.create(
+            model=embedding_model, input="one", encoding_format="float"
+        )
+    assert packed.data[0].embedding == pytest.approx(plain.data[0].embedding, abs=1e-5)
 
 
 def test_models(client: Any, model: str) -> None:

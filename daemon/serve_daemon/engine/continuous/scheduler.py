@@ -32,7 +32,7 @@ class Scheduler(FIFOScheduler):  # type: ignore[misc]
     def _num_prompts(self) -> int:
         """How many are to be read in and can be in this batch."""
         everybody = len(self.active_requests) + len(self.waiting_requests)
-        return min(everybody, self.max_requests_per_batch) - self._num_decoding
+        return int(min(everybody, self.max_requests_per_batch)) - self._num_decoding
 
     def add_step(self, seconds: float) -> None:
         """Take in how long the batch that was scheduled last took."""
