@@ -73,6 +73,14 @@ def smollm2_template() -> str:
     return str(gguf_header.read(file).metadata["tokenizer.chat_template"])
 
 
+# In the manner of gpt-oss: the first call of a message, with a text or a thought before it.
+FIRST = """\
+{%- for m in messages -%}
+{%- if m.tool_calls and m.content and m.thinking %}{{ raise_exception("both!") }}{% endif -%}
+<{{ m.role }}>{{ m.content }}{{ m.thinking -}}
+{%- if m.tool_calls %}{{ m.tool_calls[0].function.arguments | tojson }}{% endif -%}
+{%- endfor -%}
+"""
 # In the manner of DeepSeek's: the arguments of a call are text already.
 TEXTS = """\
 {%- for m in messages -%}
@@ -140,6 +148,13 @@ async def test_several_calls_stand_in_several_messages_where_they_must() -> None
     """Each with its result behind it, which has its name."""
     assert await render(SINGLE, CALLED, tools=[LOOK]) == (
         "<user >hi<assistant >So.a<tool look>red<assistant ><tool look>blue"
+    )
+
+
+async def test_no_call_is_left_out_by_a_template_that_writes_the_first() -> None:
+    """And what was thought before a text gives way to it."""
+    assert await render(FIRST, CALLED, tools=[LOOK]) == (
+        '<user>hi<assistant>So.{"at": "a"}<tool>red<assistant>{}<tool>blue'
     )
 
 

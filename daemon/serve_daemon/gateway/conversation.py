@@ -6,6 +6,7 @@ template that knows neither tools nor instructions, or wants the roles to altern
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from typing import Any
@@ -19,6 +20,8 @@ Seen = dict[str, Any]
 
 INSTRUCTING = ("system", "developer")
 SHORT_ID = 9  # characters of an id, where a template insists on so many
+FIRST_CALL = "tool_calls[0]"  # as templates say it that write one call of a message
+EACH_CALL = re.compile(r"\bin\s+\w+(\.tool_calls|\[['\"]tool_calls['\"]\])")
 INSISTS = ("length 9", "length != 9")  # as those templates say so
 
 TOLD = """\
@@ -53,10 +56,15 @@ def ways(
 
 def _with_calls(said: Sequence[ChatMessage], template: str) -> Iterator[list[Seen]]:
     """Most templates want the arguments of a call as an object, some as text."""
-    for as_text in (False, True) if any(message.tool_calls for message in said) else (False,):
-        yield _seen(said, template, as_text=as_text)
-        if any(len(message.tool_calls) > 1 for message in said):
-            yield _seen(one_by_one(said), template, as_text=as_text)
+    if FIRST_CALL in template and not EACH_CALL.search(template):
+        said = one_by_one(said)  # it would leave out the others
+    yield _seen(said, template)
+    if not any(message.tool_calls for message in said):
+        return
+    if any(len(message.tool_calls) > 1 for message in said):
+        yield _seen(one_by_one(said), template)
+    yield _seen(without_thoughts(said), template)
+    yield _seen(said, template, as_text=True)
 
 
 def tools_as_seen(tools: Sequence[FunctionTool]) -> list[Seen]:
@@ -120,12 +128,22 @@ def one_by_one(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
                 split.append(message)
             continue
         for index, call in enumerate(message.tool_calls):
-            text = "" if index else message.content
-            split.append(msgspec.structs.replace(message, content=text, tool_calls=[call]))
+            before = ChatMessage(message.role, "") if index else message
+            split.append(msgspec.structs.replace(before, tool_calls=[call]))
             if call.call_id in results:
                 split.append(results[call.call_id])
                 told.add(call.call_id)
     return split
+
+
+def without_thoughts(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
+    """Where a call has a text before it, in which thoughts may stand as well."""
+    return [
+        msgspec.structs.replace(message, reasoning="")
+        if message.tool_calls and message.content
+        else message
+        for message in messages
+    ]
 
 
 def alternating(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
