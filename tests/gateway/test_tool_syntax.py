@@ -91,6 +91,14 @@ def test_whether_a_model_thinks_is_seen_at_the_end_of_the_prompt(
     assert (reasoning and reasoning.is_open_at_start) == is_open
 
 
+def test_the_end_of_every_prompt_of_gpt_oss_closes_no_reasoning() -> None:
+    """Although its reasoning ends alike: with the beginning of the next message."""
+    model = text_model("{{ tools }}<|channel|>analysis<|message|>")
+    reasoning = reasoning_of(model, "<|start|>user<|message|>hi<|end|><|start|>assistant")
+    assert reasoning is not None
+    assert not reasoning.is_open_at_start
+
+
 def test_a_model_that_does_not_think() -> None:
     """Its template has no mark of it."""
     assert reasoning_of(text_model(CHAT_TEMPLATE), "<|assistant|>") is None

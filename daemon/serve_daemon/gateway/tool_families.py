@@ -1,6 +1,6 @@
 """The families of models whose calls of tools, and whose reasoning, are known: tables."""
 
-from serve_daemon.gateway.tool_writing import Family, Tag, ToolSyntax
+from serve_daemon.gateway.tool_writing import Family, Marked, Tag, ToolSyntax
 
 HERMES = ToolSyntax(family="hermes", begin="<tool_call>\n", end="\n</tool_call>")
 
@@ -229,13 +229,13 @@ FAMILIES = (
     Family("Llama 4", ("<|header_start|>", '"parameters": '), _LLAMA),
 )
 
-# What begins reasoning and what ends it; the first of which a template has the end.
+# Where reasoning stands; the first of which a template has the end.
 REASONING = (
-    ("<|channel|>analysis<|message|>", "<|end|><|start|>assistant"),
-    ("<|channel>thought\n", "<channel|>"),
-    ("<|START_THINKING|>", "<|END_THINKING|>"),
-    ("[THINK]", "[/THINK]"),
-    ("<seed:think>", "</seed:think>"),
-    ("<thought>\n", "\n</thought>\n\n"),
-    ("<think>\n", "\n</think>\n\n"),
+    Marked("<|channel|>analysis<|message|>", "<|end|><|start|>assistant", ends_prompts=True),
+    Marked("<|channel>thought\n", "<channel|>"),
+    Marked("<|START_THINKING|>", "<|END_THINKING|>"),
+    Marked("[THINK]", "[/THINK]"),
+    Marked("<seed:think>", "</seed:think>"),
+    Marked("<thought>\n", "\n</thought>\n\n"),
+    Marked("<think>\n", "\n</think>\n\n"),
 )

@@ -7,6 +7,7 @@ from serve_daemon.gateway.response_templates import reasoning_in, syntax_in
 from serve_daemon.gateway.tokenizer import TextModel
 from serve_daemon.gateway.tool_families import FAMILIES, GENERIC, REASONING
 from serve_daemon.gateway.tool_writing import (
+    Marked,
     ReasoningSyntax,
     Tag,
     ToolSyntax,
@@ -50,27 +51,30 @@ def _without_escapes(response_template: str) -> str:
 def reasoning_of(text_model: TextModel, rendered_prompt: str) -> ReasoningSyntax | None:
     """Where this model may think in its answer to this prompt; None where it does not."""
     prompt = rendered_prompt.rstrip()
-    for begin, end in _marks(text_model):
-        if prompt.endswith(end.strip()):
+    for marked in _marked(text_model):
+        if prompt.endswith(marked.end.strip()) and not marked.ends_prompts:
             return None  # closed by the template already: the model is not to think
-        is_open = prompt.endswith(begin.rstrip())
-        if is_open or _has(text_model, end):
-            special = special_tokens_in((begin, end), text_model.special_tokens)
-            return ReasoningSyntax(begin, end, is_open, special)
+        is_open = prompt.endswith(marked.begin.rstrip())
+        if is_open or _has(text_model, marked):
+            marks = (marked.begin, marked.end)
+            special = special_tokens_in(marks, text_model.special_tokens)
+            return ReasoningSyntax(*marks, is_open, special)
     return None
 
 
 def thinks(text_model: TextModel) -> bool:
     """Whether the model may think at all."""
-    return any(_has(text_model, end) for _, end in _marks(text_model))
+    return any(_has(text_model, marked) for marked in _marked(text_model))
 
 
-def _marks(text_model: TextModel) -> tuple[tuple[str, str], ...]:
+def _marked(text_model: TextModel) -> tuple[Marked, ...]:
     declared = reasoning_in(text_model.response_template)
-    return REASONING if declared is None else (*REASONING, declared)
+    return REASONING if declared is None else (*REASONING, Marked(*declared))
 
 
-def _has(text_model: TextModel, mark: str) -> bool:
+def _has(text_model: TextModel, marked: Marked) -> bool:
+    """Whether the marks are known to whoever made the templates."""
+    mark = marked.begin if marked.ends_prompts else marked.end
     return any(mark.strip() in text for text in _described(text_model))
 
 

@@ -77,6 +77,14 @@ class ToolSyntax(Struct, frozen=True, kw_only=True):
         return msgspec.structs.replace(self, special_tokens=found)
 
 
+class Marked(Struct, frozen=True):
+    """Reasoning between two marks."""
+
+    begin: str
+    end: str
+    ends_prompts: bool = False  # every prompt ends so: it doesn't mean that reasoning is over
+
+
 class ReasoningSyntax(Struct, frozen=True):
     """Where reasoning stands in an answer: at its beginning, before anything else."""
 
