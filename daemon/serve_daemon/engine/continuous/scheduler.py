@@ -17,6 +17,7 @@ class Scheduler(FIFOScheduler):  # type: ignore[misc]
 
     on_dropped: Callable[[list[SequenceState]], None]
     budget: Budget
+    _num_decoding: int
 
     def schedule_batch(self, token_budget: int, cache_budget: int) -> Any:
         states = self.active_requests.values()
