@@ -165,6 +165,16 @@ async def test_what_the_template_said_first_is_what_the_client_hears() -> None:
         await render(template, [HI, HI])
 
 
+@pytest.mark.parametrize(
+    "template", ["{{ 1 + messages }}", "{{ 'a'.index('b') }}", "{{ 1 // 0 }}", "{{ x.y.z }}"]
+)
+async def test_what_goes_wrong_in_a_template_is_a_refusal(template: str) -> None:
+    """It did not expect such a conversation."""
+    with pytest.raises(ApiError, match="refused the messages") as refused:
+        await render(template, [HI])
+    assert refused.value.body.param == "messages"
+
+
 # ---------------------------------------------------------------- the variables of a template
 
 

@@ -15,6 +15,9 @@ from serve_daemon.gateway.conversation import Seen, tools_as_seen, ways
 from serve_daemon.gateway.errors import ApiError, failed, invalid
 from serve_daemon.gateway.reasoning_effort import SWITCHES, effort_variables, thinking_variables
 
+# What templates raise, and what their expressions do on values that they don't expect.
+REFUSALS = (TemplateError, TypeError, ValueError, LookupError, AttributeError, ArithmeticError)
+
 
 class Wishes(Struct, frozen=True, kw_only=True):
     """What a request asks of the rendering beside its messages."""
@@ -75,25 +78,31 @@ class ChatTemplates:
             return str(prompts[0])
 
         return _first_that_renders(
-            rendered, ways(messages, wishes.tools, template, knows=wishes.knows_tools)
+            rendered,
+            ways(messages, wishes.tools, template, knows=wishes.knows_tools),
+            continues=wishes.continues,
         )
 
 
 def _first_that_renders(
-    render: Callable[[list[Seen]], str], conversations: Iterable[list[Seen]]
+    render: Callable[[list[Seen]], str], conversations: Iterable[list[Seen]], *, continues: bool
 ) -> str:
     """The prompt of the first that the template takes; raises what it says to the very first."""
     refusal: ApiError | None = None
     for conversation in conversations:
         try:
             return render(conversation)
-        except (TemplateError, TypeError) as error:
-            message = f"The model's chat template refused the messages: {error}"
-            refusal = refusal or invalid(message, "messages", "invalid_messages")
-        except ValueError as error:  # of a message that can't be continued
-            message = f"The last message can't be continued: {error}"
-            refusal = refusal or invalid(message, "continue_final_message", "invalid_value")
+        except REFUSALS as error:
+            refusal = refusal or _refusal(error, continues=continues)
     raise refusal or invalid("There are no messages.", "messages", "empty_array")
+
+
+def _refusal(error: Exception, *, continues: bool) -> ApiError:
+    if continues and type(error) is ValueError:  # as the renderer itself says it
+        message = f"The last message can't be continued: {error}"
+        return invalid(message, "continue_final_message", "invalid_value")
+    message = f"The model's chat template refused the messages: {error}"
+    return invalid(message, "messages", "invalid_messages")
 
 
 def _options(wishes: Wishes, known: AbstractSet[str]) -> dict[str, Any]:
