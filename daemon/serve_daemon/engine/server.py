@@ -20,7 +20,7 @@ from serve_daemon.wire.messages import (
     ToEngine,
     Welcome,
 )
-from serve_daemon.wire.transport import Peer
+from serve_daemon.wire.transport import MAX_UNSENT_BYTES, Peer
 
 # Of one gateway at a time, and of all since the last outputs: what was cancelled meanwhile waits
 # for the computing thread, too. Gateways that do as they should have not a hundredth of it here.
@@ -40,6 +40,8 @@ class Connection(Peer[ToEngine]):
 
     def __init__(self, server: "Server", owner: int) -> None:
         super().__init__(ToEngine, self._on_message, self._on_lost)
+        if Embed in server.takes:  # vectors are large, and no more of them than were asked for
+            self.max_unsent_bytes = MAX_UNSENT_BYTES
         self._server = server
         self.owner = owner
         self.live: dict[int, Whose] = {}
