@@ -144,7 +144,7 @@ def test_a_neutral_value_is_never_a_reason_to_refuse(fields: dict[str, Any]) -> 
         ({"messages": []}, "messages"),
         ({"messages": [{"role": "tool", "content": "x"}]}, "messages[0].role"),
         (
-            {"messages": [{"role": "user", "content": [{"type": "image", "source": {}}]}]},
+            {"messages": [{"role": "user", "content": [{"type": "document", "source": {}}]}]},
             "messages[0].content[0].type",
         ),
         (

@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from serve_daemon.api.errors import InvalidRequest
+from serve_daemon.api.images import UNSEEN_IMAGE
 from serve_daemon.api.messages import ChatMessage, ToolCall, chat_messages
 
 HI = ChatMessage("user", "hi")
@@ -77,6 +78,13 @@ def test_calls_and_their_results_are_read(messages: list[Any], read: list[ChatMe
     assert chat_messages(messages, "messages") == read
 
 
+def test_the_model_is_told_of_an_image() -> None:
+    """It can't see it, which is no reason to fail."""
+    shown = {"type": "image_url", "image_url": {"url": "https://example.org/a.png"}}
+    asked = {"role": "user", "content": [{"type": "text", "text": "What is it?"}, shown]}
+    assert chat_messages([asked], "m")[0].content == "What is it?" + UNSEEN_IMAGE
+
+
 @pytest.mark.parametrize(
     ("messages", "param"),
     [
@@ -91,8 +99,12 @@ def test_calls_and_their_results_are_read(messages: list[Any], read: list[ChatMe
         ([{"role": "user", "content": ["x"]}], "messages[0].content[0]"),
         ([{"role": "user", "content": [{"text": "x"}]}], "messages[0].content[0].type"),
         (
-            [{"role": "user", "content": [{"type": "image_url", "image_url": {}}]}],
+            [{"role": "user", "content": [{"type": "input_audio", "input_audio": {}}]}],
             "messages[0].content[0].type",
+        ),
+        (
+            [{"role": "user", "content": [{"type": "image_url", "image_url": {"url": "a.png"}}]}],
+            "messages[0].content[0].image_url.url",
         ),
         ([{"role": "user", "content": [{"type": "text"}]}], "messages[0].content[0].text"),
         (
@@ -114,7 +126,7 @@ def test_calls_and_their_results_are_read(messages: list[Any], read: list[ChatMe
     ],
 )
 def test_bad_chat_messages_are_refused_by_path(messages: Any, param: str) -> None:
-    """Images and audio among them."""
+    """Audio, and images that are none, among them."""
     with pytest.raises(InvalidRequest) as refused:
         chat_messages(messages, "messages")
     assert refused.value.param == param

@@ -6,8 +6,8 @@ import msgspec
 import pytest
 
 from serve_daemon.api.errors import InvalidRequest
+from serve_daemon.api.images import UNSEEN_IMAGE
 from serve_daemon.api.messages import ChatMessage, ToolCall
-from serve_daemon.api.response_content import UNSEEN_IMAGE
 from serve_daemon.api.response_conversation import SUMMARY, conversation
 from serve_daemon.api.response_items import REFUSED, input_items, referenced, resolved
 from serve_daemon.api.responses import ResponsesRequest, continued, responses_request

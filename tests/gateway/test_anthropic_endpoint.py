@@ -40,7 +40,7 @@ async def test_a_whole_message(client: httpx.AsyncClient, supervisor: FakeSuperv
     message = reply.json()
     assert reply.headers["request-id"] == reply.headers["x-request-id"]
     assert (message["type"], message["role"], message["model"]) == ("message", "assistant", "m")
-    assert message["content"] == [{"type": "text", "text": "hello"}]
+    assert message["content"] == [{"type": "text", "text": "hello", "citations": []}]
     assert (message["stop_reason"], message["stop_sequence"]) == ("end_turn", None)
     assert message["usage"]["output_tokens"] == 6
     assert message["usage"]["input_tokens"] > 0

@@ -15,6 +15,7 @@ from serve_daemon.api.fields import (
     only,
     text,
 )
+from serve_daemon.api.images import image_source
 from serve_daemon.api.messages import ChatMessage, ToolCall
 from serve_daemon.api.schemas import Described, described
 from serve_daemon.api.variants import Attributes, Read, items, variant
@@ -51,6 +52,11 @@ REDACTED_THINKING: Table = {
     "type": Field(text),
     "data": Field(text, required=True, note="only its maker can read it; the model gets none"),
 }
+IMAGE: Table = {
+    "type": Field(text),
+    "source": Field(image_source, "text", required=True),
+    "cache_control": CACHE_CONTROL,
+}
 TOOL_USE: Table = {
     "type": Field(text),
     "id": Field(text, "call_id", required=True),
@@ -61,7 +67,7 @@ TOOL_USE: Table = {
     "toolset_name": Field(only(reason=NO_HOSTED_TOOLS)),
 }
 
-_REFUSED_INPUT = dict.fromkeys(("image", "document", "search_result"), TEXT_ALONE) | dict.fromkeys(
+_REFUSED_INPUT = dict.fromkeys(("document", "search_result"), TEXT_ALONE) | dict.fromkeys(
     ("tool_reference", "browser_state", "container_upload"), NO_HOSTED_TOOLS
 )
 _RESULT_OF_HOSTED = (
@@ -90,16 +96,19 @@ def content_of(block: Described[Read]) -> Described[list[Read]]:
 
 
 TEXT_BLOCKS = content_of(variant({"text": TEXT}, refused=_REFUSED_INPUT))
+SHOWN_BLOCKS = content_of(variant({"text": TEXT, "image": IMAGE}, refused=_REFUSED_INPUT))
 
 TOOL_RESULT: Table = {
     "type": Field(text),
     "tool_use_id": Field(text, "call_id", required=True),
-    "content": Field(TEXT_BLOCKS, "content"),
+    "content": Field(SHOWN_BLOCKS, "content"),
     "is_error": Field(boolean, "is_error", note="the model reads 'Error: ' before the content"),
     "cache_control": CACHE_CONTROL,
     "toolset_name": Field(only(reason=NO_HOSTED_TOOLS)),
 }
-USER_BLOCK = variant({"text": TEXT, "tool_result": TOOL_RESULT}, refused=_REFUSED_INPUT)
+USER_BLOCK = variant(
+    {"text": TEXT, "image": IMAGE, "tool_result": TOOL_RESULT}, refused=_REFUSED_INPUT
+)
 ASSISTANT_BLOCK = variant(
     {
         "text": TEXT,
@@ -152,9 +161,10 @@ def system_text(value: Any, path: str) -> str:
     return joined(TEXT_BLOCKS(value, path))
 
 
-def joined(blocks: list[Read], kind: str = "text") -> str:
-    """The text of the blocks of this kind, each on lines of its own."""
-    return "\n".join(attributes["text"] for each, attributes in blocks if each == kind)
+def joined(blocks: list[Read], *kinds: str) -> str:
+    """The text of the blocks of these kinds, each on lines of its own; of what is said or shown."""
+    wanted = kinds or ("text", "image")
+    return "\n".join(attributes["text"] for kind, attributes in blocks if kind in wanted)
 
 
 def _messages_to_model(

@@ -11,6 +11,7 @@ StopReason = Literal[
 
 class TextBlock(Struct, frozen=True, kw_only=True, tag_field="type", tag="text"):
     text: str
+    citations: list[None] = []
 
 
 class ThinkingBlock(Struct, frozen=True, kw_only=True, tag_field="type", tag="thinking"):

@@ -16,6 +16,7 @@ from serve_daemon.api.fields import (
     text,
     unsupported,
 )
+from serve_daemon.api.images import shown_image
 from serve_daemon.api.schemas import Described, described
 from serve_daemon.api.tools import tool_name
 from serve_daemon.api.variants import items, variant
@@ -58,11 +59,18 @@ TEXT_PARTS: dict[str, Table] = {
         "refusal": Field(text, "text", required=True),
     },
 }
+USER_PARTS: dict[str, Table] = {
+    **TEXT_PARTS,
+    "image_url": {
+        "type": Field(only("image_url"), required=True),
+        "image_url": Field(shown_image, "text", required=True),
+    },
+}
 TEXT_ALONE = "the models read and write text alone"
 # Why a part is refused that is no text, by its type.
 REFUSED_PARTS = {
     f"{direction}{kind}": TEXT_ALONE
-    for kind in ("image", "image_url", "audio", "audio_url", "video", "video_url", "file")
+    for kind in ("image", "audio", "audio_url", "video", "video_url", "file")
     for direction in ("", "input_")
 }
 
@@ -122,7 +130,7 @@ _SAID: Table = {
 CHAT_MESSAGES: dict[str, Table] = {
     "system": _SAID,
     "developer": _SAID,
-    "user": _SAID,
+    "user": {**_SAID, "content": Field(content(USER_PARTS), "content", required=True)},
     "assistant": {
         **_SAID,
         "content": Field(content(TEXT_PARTS), "content"),

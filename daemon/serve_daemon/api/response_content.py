@@ -3,24 +3,10 @@
 from collections.abc import Mapping
 from typing import Any
 
-from serve_daemon.api.errors import InvalidRequest
 from serve_daemon.api.fields import Field, Table, group, only, text, wrong_type
+from serve_daemon.api.images import image_url
 from serve_daemon.api.schemas import Described, array_of, described
 from serve_daemon.api.variants import Variant, variant
-
-# Open Responses has images in what users say, so they are no reason to fail: a model that reads
-# text alone is told that there was one.
-UNSEEN_IMAGE = "\n[Here is an image, which you can't see: you read text only.]\n"
-IMAGE_STARTS = ("http://", "https://", "data:image/")
-
-
-@described({"type": "string", "pattern": "^(https?://|data:image/)"})
-def image_url(value: Any, path: str) -> str:
-    """A URL of an image, or its data in one; it is not fetched."""
-    if not text(value, path).startswith(IMAGE_STARTS):
-        message = f"Invalid '{path}': expected a URL, or a data URL of an image."
-        raise InvalidRequest(message, path, "invalid_value")
-    return UNSEEN_IMAGE
 
 
 @described({"type": "array"})
