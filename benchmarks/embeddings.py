@@ -157,6 +157,7 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=512)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--note", default="", help="what else is to be known of this run")
     parser.add_argument("--write", action="store_true", help="write the section of RESULTS.md")
     chosen = parser.parse_args()
     stop_servers_when_terminated()
@@ -172,9 +173,9 @@ def main() -> None:
         f"Written by `make bench-embeddings`, {dt.datetime.now(dt.UTC):%Y-%m-%d}, {machine()},"
         f" all-MiniLM-L6-v2 in float32: {chosen.texts} texts of {SHORTEST} to {LONGEST} words,"
         f" medians of {chosen.rounds} rounds in turns. The server's figures have HTTP, its clients"
-        " and the decoding of the vectors in them."
+        f" and the decoding of the vectors in them. {chosen.note}"
     )
-    body = f"{about}\n\n{table(rates)}"
+    body = f"{about.strip()}\n\n{table(rates)}"
     print(body)
     if chosen.write:
         sections.store(sections.EMBEDDINGS, body)
