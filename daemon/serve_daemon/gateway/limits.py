@@ -11,7 +11,7 @@ from serve_daemon.wire.routing import GatewaySettings
 # So much of each body is free; what comes beyond is counted, and all of that has a limit.
 FREE_BYTES = 16 * 1024
 LARGEST_AT_ONCE = 32  # bodies of the largest size
-LINGER_SECONDS = 1.0
+LINGER_SECONDS = 5.0
 
 Receive = Callable[[], Awaitable[dict[str, Any]]]
 
