@@ -181,6 +181,8 @@ async def test_a_background_response_can_be_cancelled(
     async with client.stream("GET", f"/v1/responses/{response_id}", params=query) as reply:
         read = events_of(reply)
         await anext(read)
+        making = (await client.get(f"/v1/responses/{response_id}")).json()
+        assert making["status"] == "in_progress"
         ended = (await client.post(f"/v1/responses/{response_id}/cancel")).json()
         *_, last = [event async for event in read]
     assert (ended["status"], last["response"]["status"]) == ("cancelled", "cancelled")

@@ -136,9 +136,10 @@ class Run:
         self._has_begun = True
         resumption = msgspec.msgpack.encode(self._completion.resumption)
         self._record = msgspec.structs.replace(self._record, resumption=resumption)
+        events = list(self._answer.begin())
         if self.number and not self._kept.told.batches:
-            await self._store.prepare(self.number, resumption)
-        await self._tell(self._answer.begin())
+            await self._store.prepare(self.number, resumption, encode(self._answer.response))
+        await self._tell(events)
 
     async def _tell(self, events: Iterable[SSEvent], batches: Sequence[Batch] = ()) -> None:
         news = self._news(events, batches)

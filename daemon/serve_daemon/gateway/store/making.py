@@ -13,10 +13,12 @@ from serve_daemon.gateway.store.records import add_items
 _OWNED = "number = ? AND owner = ? AND ended IS NULL"
 
 
-def prepare(connection: sqlite3.Connection, number: int, owner: int, resumption: bytes) -> None:
-    """Keep what the next owner would need. Raises `NotOurs`."""
-    statement = f"UPDATE responses SET resumption = ? WHERE {_OWNED}"  # noqa: S608
-    if not connection.execute(statement, (resumption, number, owner)).rowcount:
+def prepare(
+    connection: sqlite3.Connection, number: int, owner: int, resumption: bytes, response: bytes
+) -> None:
+    """Keep what the next owner would need, and the response as it is. Raises `NotOurs`."""
+    statement = f"UPDATE responses SET resumption = ?, response = ? WHERE {_OWNED}"  # noqa: S608
+    if not connection.execute(statement, (resumption, response, number, owner)).rowcount:
         raise NotOurs
 
 

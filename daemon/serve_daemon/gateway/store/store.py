@@ -20,7 +20,7 @@ from serve_daemon.gateway.store.writer import Outcome, Writer
 T = TypeVar("T")
 
 LOCKS = "responses.lock"
-CHAIN_BYTES = 32 * 1024 * 1024  # of a conversation that is gone on with
+CHAIN_BYTES = 8 * 1024 * 1024  # of a conversation that is gone on with
 
 
 class Store:
@@ -89,9 +89,14 @@ class Store:
         """
         self._writer.append(entry, tell)
 
-    async def prepare(self, number: int, resumption: bytes) -> None:
-        """Keep what the next owner of a response would need. Raises `NotOurs`."""
-        await self._writer.do(lambda each: making.prepare(each, number, self.worker, resumption))
+    async def prepare(self, number: int, resumption: bytes, response: bytes) -> None:
+        """Keep what the next owner of a response would need, and that it is begun.
+
+        Raises `NotOurs`.
+        """
+        await self._writer.do(
+            lambda each: making.prepare(each, number, self.worker, resumption, response)
+        )
 
     async def finish(self, last: Entry, end: End) -> None:
         """Append the last events of a response, and keep it as it is then. Raises `NotOurs`."""
