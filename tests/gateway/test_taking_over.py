@@ -53,7 +53,14 @@ async def read_then_kill(supervisor: FakeSupervisor, body: dict[str, Any]) -> li
     return events
 
 
-@pytest.mark.parametrize("wish", [{"background": True}, {}, {"seed": 1, "stop": ["77 78"]}])
+@pytest.mark.parametrize(
+    "wish",
+    [
+        {"background": True},
+        pytest.param({}, marks=pytest.mark.long),  # as with a whole daemon, in every run
+        pytest.param({"seed": 1, "stop": ["77 78"]}, marks=pytest.mark.long),
+    ],
+)
 async def test_a_stream_goes_on_after_its_gateway_was_killed(
     supervisor: FakeSupervisor, wish: dict[str, Any]
 ) -> None:
