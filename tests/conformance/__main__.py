@@ -46,7 +46,15 @@ def options() -> argparse.Namespace:
 
 
 async def verdict(judge: Judge, served: Served, environment: Mapping[str, str]) -> bool:
-    """Whether the judge is content; what it has to say goes to the terminal."""
+    """Whether the judge is content, at one of its attempts."""
+    for _ in range(judge.attempts):
+        if await attempt(judge, served, environment):
+            return True
+    return False
+
+
+async def attempt(judge: Judge, served: Served, environment: Mapping[str, str]) -> bool:
+    """One run of the judge; what it has to say goes to the terminal."""
     sys.stdout.write(f"=== {judge.name}\n")
     sys.stdout.flush()
     process = await asyncio.create_subprocess_exec(

@@ -107,11 +107,12 @@ def test_thoughts_that_are_not_to_be_shown_are_signed_alone() -> None:
     }
 
 
-def test_the_usage_counts_what_was_cached_apart() -> None:
-    """At the begin and at the end of a stream."""
-    first, *_, last, _stop = events(answer())
+@pytest.mark.parametrize(("marks_cache", "counts"), [(True, (5, 4)), (False, (9, 0))])
+def test_the_usage_counts_what_was_cached_apart(marks_cache: bool, counts: tuple[int, int]) -> None:
+    """At the begin and at the end of a stream, to who says where prompts may be cached."""
+    first, *_, last, _stop = events(answer(marks_cache=marks_cache))
     for usage in (first["message"]["usage"], last["usage"]):
-        assert (usage["input_tokens"], usage["cache_read_input_tokens"]) == (5, 4)
+        assert (usage["input_tokens"], usage["cache_read_input_tokens"]) == counts
         assert usage["output_tokens_details"] == {"thinking_tokens": 2}
     assert last["delta"]["stop_reason"] == "tool_use"
 

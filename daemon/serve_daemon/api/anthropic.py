@@ -1,6 +1,9 @@
 """The requests of POST /v1/messages and /v1/messages/count_tokens: Anthropic's Messages API."""
 
+import re
 from typing import Any, ClassVar
+
+import msgspec
 
 from serve_daemon.api.anthropic_messages import (
     CACHE_CONTROL,
@@ -126,6 +129,11 @@ class MessagesRequest(GenerationRequest, frozen=True, kw_only=True):
     effort_field: ClassVar[str] = "output_config.effort"
 
     is_thinking_shown: bool = True
+    marks_cache: bool = False  # it says where prompts may be cached, so the usage tells what was
+
+
+# As a key: within a string the quotes would be escaped.
+CACHE_MARK = re.compile(rb'"cache_control"\s*:')
 
 
 def read_messages_request(body: bytes) -> MessagesRequest:
@@ -133,7 +141,9 @@ def read_messages_request(body: bytes) -> MessagesRequest:
 
     Raises `InvalidRequest` for what is malformed or not supported.
     """
-    return _request(read_object(MESSAGES, decode_body(body)))
+    request = _request(read_object(MESSAGES, decode_body(body)))
+    marks_cache = CACHE_MARK.search(body) is not None
+    return msgspec.structs.replace(request, marks_cache=marks_cache)
 
 
 def read_count_request(body: bytes) -> MessagesRequest:

@@ -155,9 +155,10 @@ class MessagesAnswer:
     @property
     def _counts(self) -> dict[str, Any]:
         completion = self._completion
+        cached = completion.cached_tokens if self._request.marks_cache else 0
         return {
-            "input_tokens": completion.prompt_tokens - completion.cached_tokens,
-            "cache_read_input_tokens": completion.cached_tokens,
+            "input_tokens": completion.prompt_tokens - cached,
+            "cache_read_input_tokens": cached,
             "output_tokens": completion.completion_tokens,
             "output_tokens_details": OutputTokensDetails(completion.reasoning_tokens),
         }
