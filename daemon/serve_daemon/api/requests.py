@@ -73,6 +73,10 @@ class GenerationRequest(Struct, frozen=True, kw_only=True):
 NOTHING = Field(only())
 EMPTY_ARRAY = Field(only([]))
 
+PARALLEL_CALLS = Field(
+    boolean, "parallel_tool_calls", note="a model whose chat template knows no tools makes one call"
+)
+
 SHARED: Table = {
     "model": Field(text, "model", required=True),
     **SAMPLING,
@@ -81,10 +85,10 @@ SHARED: Table = {
     "user": Field(text, "user"),
     "safety_identifier": Field(text, "safety_identifier"),
     "prompt_cache_key": Field(text, "prompt_cache_key"),
-    "parallel_tool_calls": Field(boolean, "parallel_tool_calls"),
+    "parallel_tool_calls": PARALLEL_CALLS,
     "tool_choice": Field(tool_mode, "tool_choice"),
     "tools": EMPTY_ARRAY,
-    "store": Field(only(False)),  # nothing is kept, so true would be a promise broken
+    "store": Field(only(False)),  # of completions nothing is kept: true would be a promise broken
     "service_tier": Field(only("auto", "default")),
     "prompt_cache_retention": Field(
         only("in_memory", "24h"), note="prompts are kept for as long as there is room"

@@ -11,7 +11,7 @@ from serve_daemon.api.fields import Field, Table, boolean, group, integer, only,
 from serve_daemon.api.logprobs import INCLUDED_LOGPROBS, check_top_logprobs
 from serve_daemon.api.messages import ChatMessage
 from serve_daemon.api.output_format import TEXT, structured_outputs
-from serve_daemon.api.requests import SHARED, GenerationRequest, decode_body
+from serve_daemon.api.requests import PARALLEL_CALLS, SHARED, GenerationRequest, decode_body
 from serve_daemon.api.response_conversation import conversation
 from serve_daemon.api.response_items import (
     InputItem,
@@ -47,7 +47,7 @@ CONVERSATION: Table = {
 TOLD: Table = {
     "tools": Field(responses_tools, "tools"),
     "tool_choice": Field(responses_tool_choice, "tool_choice"),
-    "parallel_tool_calls": Field(boolean, "parallel_tool_calls"),
+    "parallel_tool_calls": PARALLEL_CALLS,
     "text": Field(group(TEXT_SETTINGS), "text"),
     "reasoning": Field(group(REASONING_SETTINGS), "reasoning"),
     "truncation": Field(only("disabled", "auto"), "truncation"),
