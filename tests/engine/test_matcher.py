@@ -34,9 +34,9 @@ def tokenizer(folder: Path) -> Tokenizer:
     return Tokenizer.from_file(str(folder / "tokenizer.json"))
 
 
-@pytest.fixture
-def grammars(folder: Path) -> Grammars:
-    return Grammars(folder, VOCABULARY, [EOS])
+@pytest.fixture(params=[True, False], ids=["beside a step", "between steps"])
+def grammars(request: pytest.FixtureRequest, folder: Path) -> Grammars:
+    return Grammars(folder, VOCABULARY, [EOS], has_spare_cores=request.param)
 
 
 def submit(grammar: str, output: Sequence[int] = (), stop: Sequence[int] = (EOS,)) -> Submit:

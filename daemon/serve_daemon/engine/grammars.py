@@ -8,7 +8,7 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from typing import Any, TypeVar
@@ -38,8 +38,17 @@ class GrammarError(Exception):
 class Grammars:
     """Makes grammars, and knows of sequences that wait for theirs."""
 
-    def __init__(self, artefacts: Path, vocabulary: int, eos_tokens: Sequence[int]) -> None:
+    def __init__(
+        self,
+        artefacts: Path,
+        vocabulary: int,
+        eos_tokens: Sequence[int],
+        *,
+        has_spare_cores: bool = True,
+    ) -> None:
         self._artefacts = artefacts
+        # Else a step is computed on all of them, and masks beside it would only be in its way.
+        self._has_spare_cores = has_spare_cores
         self._vocabulary = vocabulary
         self._eos_tokens = list(eos_tokens)
         self._kept: OrderedDict[str, LLMatcher] = OrderedDict()  # of the making thread
@@ -142,7 +151,7 @@ class Grammars:
     # ------------------------------------------------ masks
 
     def foresee(self) -> None:
-        """Begin to compute the masks of all that have moved on; the computing thread need not wait.
+        """Compute the masks of all that have moved on, beside the next step where cores are spare.
 
         To be called between two steps, in that thread.
         """
@@ -156,11 +165,21 @@ class Grammars:
     def _compute(self, matchers: list[Matcher]) -> Masks:
         words = -(-self._tokenizer.vocab_size // WORD_BITS)
         table = torch.empty((len(matchers), words), dtype=torch.int32)
-        pairs = [(each.matcher, row) for row, each in enumerate(matchers)]
-        masks = Masks(table, self._foreseer.submit(self._fill, pairs, table))
+        masks = Masks(table, self._filled(matchers, table))
         for row, each in enumerate(matchers):
             each.expect(masks, row)
         return masks
+
+    def _filled(self, matchers: list[Matcher], table: torch.Tensor) -> Future[None]:
+        pairs = [(each.matcher, row) for row, each in enumerate(matchers)]
+        if self._has_spare_cores:
+            return self._foreseer.submit(self._fill, pairs, table)
+        for matcher, row in pairs:
+            words = table[row]
+            matcher.unsafe_compute_mask_ptr(words.data_ptr(), words.nbytes)
+        done: Future[None] = Future()
+        done.set_result(None)
+        return done
 
     def _fill(self, matchers: list[tuple[LLMatcher, int]], table: torch.Tensor) -> None:
         rows, words = table.shape

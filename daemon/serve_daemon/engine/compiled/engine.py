@@ -75,7 +75,12 @@ class CompiledEngine:
         )
         self._loop.wanted_threads = threads
         self._vocabulary: int = loaded.model.config.get_text_config().vocab_size
-        self._grammars = Grammars(loaded.artefacts, self._vocabulary, eos_tokens(loaded.model))
+        self._grammars = Grammars(
+            loaded.artefacts,
+            self._vocabulary,
+            eos_tokens(loaded.model),
+            has_spare_cores=loaded.device != "cpu",
+        )
         self._live: set[tuple[int, int]] = set()
         self._sink: Sink | None = None
 

@@ -36,7 +36,12 @@ class ContinuousEngine:
         if not quantization.is_quantized(loaded.model):  # else less memory is what was asked for
             pack_linears(loaded.model)
         self._sink: Sink | None = None
-        self._grammars = Grammars(loaded.artefacts, self._vocabulary, eos_tokens(self._model))
+        self._grammars = Grammars(
+            loaded.artefacts,
+            self._vocabulary,
+            eos_tokens(self._model),
+            has_spare_cores=loaded.device != "cpu",
+        )
         self._live: set[str] = set()
         self._steps = 0
         self._generated_tokens = 0
