@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import httpx
+import openai
 import pytest
 import pytest_asyncio
 
@@ -41,3 +42,15 @@ async def client(supervisor: FakeSupervisor) -> AsyncIterator[httpx.AsyncClient]
     """An HTTP client of that gateway."""
     async with httpx.AsyncClient(base_url=supervisor.url, timeout=30) as client:
         yield client
+
+
+@pytest_asyncio.fixture(loop_scope="module")
+async def sdk(supervisor: FakeSupervisor) -> AsyncIterator[openai.AsyncOpenAI]:
+    """OpenAI's own client, which validates every reply strictly."""
+    async with openai.AsyncOpenAI(
+        base_url=f"{supervisor.url}/v1",
+        api_key="any",
+        max_retries=0,
+        _strict_response_validation=True,
+    ) as sdk:
+        yield sdk

@@ -103,7 +103,8 @@ async def test_a_client_that_leaves_while_its_prompt_is_scored_ends_that(
         await client.send(post("/v1/completions", body))
         await engine.until_sequences(1)
     await engine.until_sequences(0)
-    await supervisor.until_idle()
+    record = await supervisor.until_record("/v1/completions")
+    assert record["outcome"] == "disconnected"
 
 
 async def test_a_bad_request_is_refused_once(

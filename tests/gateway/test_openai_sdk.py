@@ -1,25 +1,12 @@
 """OpenAI's own client, which validates strictly, as a judge."""
 
-from collections.abc import AsyncIterator
 from typing import Any
 
 import openai
 import pytest
-import pytest_asyncio
 
 from fakes.behaviour import counting
 from fakes.supervisor import FakeSupervisor
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def sdk(supervisor: FakeSupervisor) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(
-        base_url=f"{supervisor.url}/v1",
-        api_key="any",
-        max_retries=0,
-        _strict_response_validation=True,
-    ) as sdk:
-        yield sdk
 
 
 async def test_responses(supervisor: FakeSupervisor, sdk: openai.AsyncOpenAI) -> None:

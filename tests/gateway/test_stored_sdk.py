@@ -22,17 +22,6 @@ async def shared_supervisor() -> AsyncIterator[FakeSupervisor]:
         await supervisor.end()
 
 
-@pytest_asyncio.fixture(loop_scope="module")
-async def sdk(supervisor: FakeSupervisor) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(
-        base_url=f"{supervisor.url}/v1",
-        api_key="any",
-        max_retries=0,
-        _strict_response_validation=True,
-    ) as sdk:
-        yield sdk
-
-
 async def test_a_conversation(supervisor: FakeSupervisor, sdk: openai.AsyncOpenAI) -> None:
     """Gone on with, found, listed page by page, deleted."""
     await supervisor.serve("fake:")

@@ -82,6 +82,8 @@ async def test_many_streams_share_a_connection(secured: FakeSupervisor) -> None:
 
 async def test_who_leaves_a_stream_of_http2_ends_it(secured: FakeSupervisor) -> None:
     """The sequence is cancelled, as it is where a connection ends."""
+    await secured.until_idle()
+    secured.gateway.lines.clear()
     (engine,) = secured.engines.values()
     async with client_of(secured) as client:
         await client.get("/health")
@@ -89,7 +91,8 @@ async def test_who_leaves_a_stream_of_http2_ends_it(secured: FakeSupervisor) -> 
             await anext(stream.aiter_lines())
             await engine.until_sequences(1)
         await engine.until_sequences(0)
-        await secured.until_idle()
+        record = await secured.until_record("/v1/responses")
+    assert record["outcome"] == "disconnected"
 
 
 async def test_a_stream_that_nobody_reads_is_ended(secured: FakeSupervisor) -> None:

@@ -120,7 +120,8 @@ async def test_a_client_that_leaves_cancels_its_response(supervisor: FakeSupervi
         while (await socket.receive())["type"] != "response.output_text.delta":
             pass
     await engine.until_sequences(0)
-    await supervisor.until_idle()
+    record = await supervisor.until_record("/v1/responses")
+    assert record["outcome"] == "disconnected"
 
 
 async def test_who_may_not_connect_is_told_in_the_handshake(supervisor: FakeSupervisor) -> None:
