@@ -2,10 +2,8 @@
 
 #include <sched.h>
 
-#include "targets.h"
+#include "exported.h"
 #include "threads.h"
-
-#define SERVE_EXPORT extern "C" __attribute__((visibility("default")))
 
 // Where there are as many threads as cores, each thread of the caller's pool keeps to one of them;
 // else all may use all.

@@ -1,8 +1,7 @@
 // What Python may ask and tests may lower: the instruction set in use, as a number of `Level`.
 
+#include "exported.h"
 #include "targets.h"
-
-#define SERVE_EXPORT extern "C" __attribute__((visibility("default")))
 
 SERVE_EXPORT int serve_daemon_level() { return (int)serve::level(); }
 
