@@ -44,7 +44,7 @@ def test_layers_are_found_with_their_shapes() -> None:
 
     layers = layers_of(LlamaForCausalLM(LlamaConfig(**TINY_LLAMA)).eval())
     assert [(each.heads, each.size) for each in layers] == [(2, 16)] * 2
-    assert [each.module.layer_idx for each in layers] == [0, 1]
+    assert [each.name for each in layers] == [f"model.model.layers.{n}.self_attn" for n in (0, 1)]
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,9 @@ from typing import Any
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 
+from serve_daemon.engine.compiled.caches import KEYS, VALUES
+
 NAME = "slots"
-KEYS, VALUES = "key_cache", "value_cache"  # buffers of an attention module: [S, K, L, D]
 
 # What decoders pass on that changes nothing here.
 NEUTRAL = frozenset(

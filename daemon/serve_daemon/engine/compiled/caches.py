@@ -1,33 +1,49 @@
-"""The keys and values of all slots, one pair of buffers a layer."""
+"""The keys and values of all slots, one pair of tensors a layer."""
 
 from collections.abc import Iterable
 
 import torch
+from msgspec import Struct
 
 from serve_daemon.engine import untouched
-from serve_daemon.engine.compiled.attention import KEYS, VALUES
-from serve_daemon.engine.compiled.layers import Layer
+
+KEYS, VALUES = "key_cache", "value_cache"  # buffers of an attention module: [S, K, L, D]
+
+Caches = dict[str, torch.Tensor]  # by their names in a step
+
+
+class Layer(Struct, frozen=True):
+    """One attention layer: the name of its module in a step, and what a token adds to it."""
+
+    name: str
+    heads: int
+    size: int  # of a key, and of a value
 
 
 def bytes_per_token(layers: Iterable[Layer], dtype: torch.dtype) -> int:
-    values = sum(layer.heads * (layer.size + layer.value_size) for layer in layers)
-    return values * dtype.itemsize
+    return sum(2 * layer.heads * layer.size for layer in layers) * dtype.itemsize
 
 
-def attach(layers: Iterable[Layer], slots: int, length: int, like: torch.Tensor) -> None:
-    """Give each layer's module room for `slots` sequences of `length` tokens, typed as `like`."""
-    for layer in layers:
-        for name in (KEYS, VALUES):
-            shape = (slots, layer.heads, length, layer.size)
-            layer.module.register_buffer(name, _zeros(shape, like), persistent=False)
+def make(layers: Iterable[Layer], slots: int, length: int, like: torch.Tensor) -> Caches:
+    """Room for `slots` sequences of `length` tokens, typed and placed as `like`."""
+    return {
+        f"{layer.name}.{name}": _zeros((slots, layer.heads, length, layer.size), like)
+        for layer in layers
+        for name in (KEYS, VALUES)
+    }
 
 
-def copy(layers: Iterable[Layer], source: int, target: int, length: int) -> None:
+def attach(caches: Caches, step: torch.nn.Module) -> None:
+    """Have the attention modules of `step` find them."""
+    for name, cache in caches.items():
+        module, _, buffer = name.rpartition(".")
+        step.get_submodule(module).register_buffer(buffer, cache, persistent=False)
+
+
+def copy(caches: Caches, source: int, target: int, length: int) -> None:
     """Copy the first `length` tokens of slot `source` to slot `target`."""
-    for layer in layers:
-        for name in (KEYS, VALUES):
-            cache = getattr(layer.module, name)
-            cache[target, :, :length].copy_(cache[source, :, :length])
+    for cache in caches.values():
+        cache[target, :, :length].copy_(cache[source, :, :length])
 
 
 def _zeros(shape: tuple[int, ...], like: torch.Tensor) -> torch.Tensor:

@@ -64,14 +64,14 @@ class CompiledEngine:
         self._prepared = prepare(loaded)
         self._weights_bytes = weights_bytes(loaded.model)  # before it holds keys and values, too
         self._pool = self._plan()
-        self._prepared.attach(self._pool.slots, self._pool.max_context)
+        self._caches = self._prepared.attach(self._pool.slots, self._pool.max_context)
         make_compiler = AheadOfTime if loaded.device == "cpu" else JustInTime
         self._compiler: Compiler = make_compiler(loaded, spec, self._prepared)
         self._loop = Loop(
             compute=self._compiler.compute(),
             slots=self._pool.slots,
             max_tokens=step_tokens(spec, loaded.device),
-            copy_slot=lambda *places: caches.copy(self._prepared.layers, *places),
+            copy_slot=lambda *places: caches.copy(self._caches, *places),
         )
         self._loop.wanted_threads = threads
         self._vocabulary: int = loaded.model.config.get_text_config().vocab_size

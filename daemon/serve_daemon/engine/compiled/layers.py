@@ -11,6 +11,8 @@ from msgspec import Struct
 from transformers import AttentionInterface, AttentionMaskInterface
 
 from serve_daemon.engine.compiled import attention
+from serve_daemon.engine.compiled.caches import Layer
+from serve_daemon.engine.compiled.step import Step
 from serve_daemon.engine.errors import EngineError
 from serve_daemon.wire.messages import Reason
 
@@ -18,10 +20,10 @@ WATCHING = "slots_watched"
 INSTEAD = 'use engine = "continuous" for it'
 
 
-class Layer(Struct, frozen=True):
-    """One attention layer: its module, and the keys and values that a token adds to it."""
+class _Seen(Struct, frozen=True):
+    """How an attention layer was called."""
 
-    module: Any  # torch.nn.Module
+    name: str  # of its module in a step
     heads: int
     size: int
     value_size: int
@@ -49,11 +51,12 @@ def layers_of(model: Any) -> list[Layer]:
                 kind, f"its keys have {layer.size} values, its values {layer.value_size}"
             )
     model.set_attn_implementation(attention.NAME)
-    return layers
+    return [Layer(layer.name, layer.heads, layer.size) for layer in layers]
 
 
-def _watch(model: Any) -> list[Layer]:
-    found: dict[int, Layer] = {}
+def _watch(model: Any) -> list[_Seen]:
+    names = {module: name for name, module in Step(model).named_modules()}
+    found: dict[torch.nn.Module, _Seen] = {}
 
     def watch(
         module: torch.nn.Module,
@@ -64,8 +67,8 @@ def _watch(model: Any) -> list[Layer]:
         **arguments: Any,
     ) -> tuple[torch.Tensor, None]:
         unknown = attention.unknown(arguments)
-        layer = Layer(module, key.shape[1], key.shape[-1], value.shape[-1], unknown)
-        found[id(module)] = layer
+        sizes = key.shape[1], key.shape[-1], value.shape[-1]
+        found[module] = _Seen(names[module], *sizes, unknown)
         output = query.new_zeros(1, query.shape[2], query.shape[1], value.shape[-1])
         return output, None
 

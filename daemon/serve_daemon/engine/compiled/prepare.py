@@ -7,7 +7,8 @@ from msgspec import Struct
 
 from serve_daemon.engine import quantization
 from serve_daemon.engine.compiled import caches
-from serve_daemon.engine.compiled.layers import Layer, layers_of
+from serve_daemon.engine.compiled.caches import Caches, Layer
+from serve_daemon.engine.compiled.layers import layers_of
 from serve_daemon.engine.compiled.quantized import replace_quantized
 from serve_daemon.engine.compiled.step import Step
 from serve_daemon.engine.kernels import build
@@ -26,10 +27,12 @@ class Prepared(Struct, frozen=True):
     def bytes_per_token(self) -> int:
         return caches.bytes_per_token(self.layers, self.dtype)
 
-    def attach(self, slots: int, length: int) -> None:
+    def attach(self, slots: int, length: int) -> Caches:
         """Give each layer room for `slots` sequences of `length` tokens."""
         like = torch.empty(0, dtype=self.dtype, device=self.step.model.device)
-        caches.attach(self.layers, slots, length, like)
+        made = caches.make(self.layers, slots, length, like)
+        caches.attach(made, self.step)
+        return made
 
 
 def prepare(loaded: Loaded) -> Prepared:
