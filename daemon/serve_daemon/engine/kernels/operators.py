@@ -7,7 +7,7 @@ is run. `build.load` puts the C++ implementations in for the CPU.
 import torch
 from torch import Tensor
 
-from serve_daemon.engine.kernels import cuda, reference
+from serve_daemon.engine.kernels import cuda, int8_attention, reference
 
 NAMESPACE = "serve_daemon"
 
@@ -16,18 +16,31 @@ SLOT_ATTENTION = (
     "Tensor slots, Tensor positions, float scale, int window, float softcap) -> Tensor"
 )
 
+SLOT_ATTENTION_INT8 = (
+    "(Tensor query, Tensor key, Tensor value, Tensor(a!) key_cache, Tensor(b!) value_cache, "
+    "Tensor(c!) key_scales, Tensor(d!) value_scales, "
+    "Tensor slots, Tensor positions, float scale, int window, float softcap) -> Tensor"
+)
+
 BF16_LINEAR = "(Tensor input, Tensor packed_weight, Tensor? bias, int out_features) -> Tensor"
 
 torch.library.define(f"{NAMESPACE}::slot_attention", SLOT_ATTENTION)
+torch.library.define(f"{NAMESPACE}::slot_attention_int8", SLOT_ATTENTION_INT8)
 torch.library.define(f"{NAMESPACE}::bf16_linear", BF16_LINEAR)
 torch.library.impl(
     f"{NAMESPACE}::slot_attention", "CompositeExplicitAutograd", reference.slot_attention
 )
 torch.library.impl(f"{NAMESPACE}::slot_attention", "CUDA", cuda.slot_attention)
+torch.library.impl(
+    f"{NAMESPACE}::slot_attention_int8",
+    "CompositeExplicitAutograd",
+    int8_attention.slot_attention_int8,
+)
 torch.library.impl(f"{NAMESPACE}::bf16_linear", "CompositeExplicitAutograd", reference.bf16_linear)
 
 
 @torch.library.register_fake(f"{NAMESPACE}::slot_attention")  # type: ignore[untyped-decorator]
+@torch.library.register_fake(f"{NAMESPACE}::slot_attention_int8")  # type: ignore[untyped-decorator]
 def _slot_attention(query: Tensor, *_: object) -> Tensor:
     return query.new_empty(query.shape)
 
@@ -42,6 +55,10 @@ def _bf16_linear(rows: Tensor, _weight: Tensor, _bias: Tensor | None, out: int) 
 # slot holds at max(0, position - window + 1) ..= position (window 0: from 0). A negative slot is
 # padding: nothing is stored and its row of the result [T, H, D] is zero. A softcap of 0 is none.
 slot_attention = torch.ops.serve_daemon.slot_attention
+
+# The same with int8 caches [S, K, L, D] and float32 scales [S, K, L]: what is stored is quantized
+# for each token and key head (`int8_attention.quantize`).
+slot_attention_int8 = torch.ops.serve_daemon.slot_attention_int8
 
 # input [..., in] bfloat16, packed_weight from `reference.pack_bf16_weight`, bias [out_features]
 # bfloat16: [..., out_features] bfloat16, summed in float32. A row's result is the same for any

@@ -1,5 +1,7 @@
 """What the operators compute, in plain torch: their definition, and what runs without a library."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor
 
@@ -25,19 +27,30 @@ def slot_attention(  # noqa: PLR0913, PLR0917 - the schema's
     """
     store(key, key_cache, slots, positions)
     store(value, value_cache, slots, positions)
+    held = (lambda slot: key_cache[slot]), (lambda slot: value_cache[slot])
+    return attend(query, *held, key_cache.shape[2], slots, positions, scale, window, softcap)
+
+
+def attend(  # noqa: PLR0913, PLR0917 - the schema's
+    query: Tensor,
+    keys_of: Callable[[Tensor], Tensor],
+    values_of: Callable[[Tensor], Tensor],
+    length: int,
+    slots: Tensor,
+    positions: Tensor,
+    scale: float,
+    window: int,
+    softcap: float,
+) -> Tensor:
+    """Of `query` [T, H, D] to what slots hold: `keys_of` slots [N] are [N, K, length, D]."""
     output = torch.empty(query.shape, dtype=query.dtype, device=query.device)
     for begin in range(0, query.shape[0], TOKENS_AT_ONCE):
         part = slice(begin, begin + TOKENS_AT_ONCE)
-        slot, position = slots[part].clamp(min=0), positions[part]
-        scores = _scores(query[part], key_cache[slot], scale, softcap)
-        scores.masked_fill_(_hidden(position, key_cache.shape[2], window), -torch.inf)
-        weights = scores.softmax(-1)
+        slot, hidden = slots[part].clamp(min=0), _hidden(positions[part], length, window)
+        scores = _scores(query[part], keys_of(slot), scale, softcap)
+        weights = scores.masked_fill_(hidden, -torch.inf).softmax(-1)
         # What was never written may be anything, and 0 times infinity is not 0.
-        values = (
-            value_cache[slot]
-            .float()
-            .masked_fill(_hidden(position, key_cache.shape[2], window)[:, :, 0, :, None], 0)
-        )
+        values = values_of(slot).float().masked_fill(hidden[:, :, 0, :, None], 0)
         result = (weights @ values).flatten(1, 2)
         output[part] = result.masked_fill(slots[part, None, None] < 0, 0).to(query.dtype)
     return output

@@ -1,0 +1,61 @@
+"""Attention over slots whose keys and values are kept in 8 bits, in plain torch.
+
+What a token adds to a slot is quantized once for each of its key heads, when it is stored: to the
+integers -127 ..= 127 of a scale that is the largest magnitude over 127. As `reference`, this is the
+definition of the operator, and what runs where no library is loaded.
+"""
+
+import torch
+from torch import Tensor
+
+from serve_daemon.engine.kernels import reference
+
+LARGEST = 127
+
+
+def slot_attention_int8(  # noqa: PLR0913, PLR0917 - the schema's
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    key_cache: Tensor,
+    value_cache: Tensor,
+    key_scales: Tensor,
+    value_scales: Tensor,
+    slots: Tensor,
+    positions: Tensor,
+    scale: float,
+    window: int,
+    softcap: float,
+) -> Tensor:
+    """Store `key` and `value` [T, K, D] in 8 bits, then attend. See operators."""
+    for new, cache, scales in (key, key_cache, key_scales), (value, value_cache, value_scales):
+        quantized, its_scales = quantize(new)
+        reference.store(quantized, cache, slots, positions)
+        reference.store(its_scales, scales, slots, positions)
+    return reference.attend(
+        query,
+        lambda slot: dequantize(key_cache[slot], key_scales[slot]),
+        lambda slot: dequantize(value_cache[slot], value_scales[slot]),
+        key_cache.shape[2],
+        slots,
+        positions,
+        scale,
+        window,
+        softcap,
+    )
+
+
+def quantize(states: Tensor) -> tuple[Tensor, Tensor]:
+    """`states` [..., D] as int8 [..., D], to the nearest, ties to even; and scales [...] float32.
+
+    What is not a number, or infinite, is 0 of a scale that says so.
+    """
+    exact = states.float()
+    scales = exact.abs().amax(-1) / LARGEST
+    multiples = (exact / scales[..., None]).round().clamp(-LARGEST, LARGEST)
+    return multiples.nan_to_num(0).to(torch.int8), scales
+
+
+def dequantize(quantized: Tensor, scales: Tensor) -> Tensor:
+    """What `quantized` [..., D] stands for, float32."""
+    return quantized.float() * scales[..., None]
