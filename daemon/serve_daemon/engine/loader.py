@@ -1,6 +1,8 @@
 """From a spec to a model in memory, and to the files that the gateway reads."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -14,28 +16,37 @@ from serve_daemon.wire.messages import EngineSpec, Phase, Reason
 Announce = Callable[[Phase, str, int, int], None]  # what is done, on what, done, of total
 
 
-class Loaded(Struct, frozen=True):
-    """A model that is ready to compute."""
+class Loaded:
+    """A model that is ready to compute once it is asked for: an engine may do without it."""
 
-    model: Any  # transformers.PreTrainedModel
-    artefacts: Path  # what a gateway reads
-    device: str
-    checkpoint: Path  # what it was loaded from
-    cache: Path
+    def __init__(
+        self, folder: Path, artefacts: Path, places: "_Places", load_model: Callable[[], Any]
+    ) -> None:
+        self.folder = folder  # its config and its weights, as Transformers reads them
+        self.artefacts = artefacts  # what a gateway reads
+        self.checkpoint = places.checkpoint  # what it comes from
+        self.device = places.device
+        self.cache = places.cache
+        self._load_model = load_model
+
+    @cached_property
+    def model(self) -> Any:  # transformers.PreTrainedModel
+        """Raises `EngineError`."""
+        return self._load_model()
 
 
 def load(spec: EngineSpec, checkpoint: Path, cache: Path, announce: Announce) -> Loaded:
-    """Load the model of `spec` from what `locate` found, converting it if need be.
+    """Make the model of `spec` ready from what `locate` found, converting it if need be.
 
     Raises `EngineError`.
     """
     device = choose_device(spec.device)
     attention.check(spec, device)
     quantization.check_device(checkpoint, device)
-    try:
-        return _load(spec, checkpoint, _Places(cache, device), announce)
-    except Exception as error:
-        raise _as_load_error(error, spec) from error
+    places = _Places(checkpoint, cache, device)
+    with _load_errors(spec):
+        folder, readable = _folders(spec, places, announce)
+    return Loaded(folder, readable, places, lambda: _model(spec, folder, device, announce))
 
 
 def locate(spec: EngineSpec, announce: Announce) -> Path:
@@ -92,19 +103,25 @@ def choose_device(asked: str) -> str:
 
 
 class _Places(Struct, frozen=True):
+    checkpoint: Path
     cache: Path
     device: str
 
 
-def _load(spec: EngineSpec, checkpoint: Path, places: _Places, announce: Announce) -> Loaded:
+def _folders(spec: EngineSpec, places: _Places, announce: Announce) -> tuple[Path, Path]:
+    """Where the model is, as Transformers reads it, and what the gateway reads."""
+    checkpoint = places.checkpoint
     if checkpoint.suffix == sources.GGUF_SUFFIX:
-        folder = readable = _converted(spec, checkpoint, places, announce)
-    else:
-        folder, readable = checkpoint, artefacts.gather(checkpoint, places.cache / "artefacts")
+        folder = _converted(spec, checkpoint, places, announce)
+        return folder, folder
+    return checkpoint, artefacts.gather(checkpoint, places.cache / "artefacts")
+
+
+def _model(spec: EngineSpec, folder: Path, device: str, announce: Announce) -> Any:
     announce(Phase.LOADING, str(folder), 0, 0)
     make = weights.dummy if spec.load_format == "dummy" else weights.from_checkpoint
-    model = make(spec, folder, places.device).eval()
-    return Loaded(model, readable, places.device, checkpoint, places.cache)
+    with _load_errors(spec):
+        return make(spec, folder, device).eval()
 
 
 def _converted(spec: EngineSpec, gguf: Path, places: _Places, announce: Announce) -> Path:
@@ -137,6 +154,15 @@ def _existing(path: Path, source: str) -> Path:
     if path.is_dir() and not (path / "config.json").is_file():
         raise EngineError(Reason.SOURCE, f"source '{source}': {path} has no config.json")
     return path
+
+
+@contextmanager
+def _load_errors(spec: EngineSpec) -> Iterator[None]:
+    """Say of any error which source it is about."""
+    try:
+        yield
+    except Exception as error:
+        raise _as_load_error(error, spec) from error
 
 
 def _as_load_error(error: Exception, spec: EngineSpec) -> EngineError:

@@ -150,7 +150,6 @@ class Program:
         torch.set_num_threads(self._threads)  # of this thread, which loads
         with heap.returned_at_once():
             loaded = loader.load(configure.spec, checkpoint, cache, self._announce)
-            self._announce(Phase.WARMING, "", 0, 0)
             engine = make(loaded, configure.spec, self._threads)
         server = Server(
             engine=engine,
@@ -158,6 +157,7 @@ class Program:
             loop=self._loop,
             on_fatal=self._fail,
         )
+        self._announce(Phase.WARMING, "", 0, 0)
         engine.start(server)
         facts = engine.facts()
         ready = EngineReady(
