@@ -7,8 +7,12 @@ is run. `build.load` puts the C++ implementations in for the CPU.
 import torch
 from torch import Tensor
 
-from serve_daemon.engine.kernels import block_operators  # noqa: F401 - declares its own
-from serve_daemon.engine.kernels import cuda, int8_attention, reference
+from serve_daemon.engine.kernels import (
+    block_operators,  # noqa: F401 - declares its own
+    cuda,
+    int8_attention,
+    reference,
+)
 
 NAMESPACE = "serve_daemon"
 
