@@ -1,11 +1,11 @@
 """Who takes part: how each server is started, with which flags, and what it can be asked."""
 
+import re
 import shlex
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from processes import SOURCE, weights
@@ -13,6 +13,7 @@ from processes import SOURCE, weights
 CONTEXT_TOKENS = 1024
 MODEL = "smollm2"
 ENGINES = ("continuous", "compiled")
+AUTO = "auto"
 LAUNCHER = Path(__file__).with_name("transformers_serve.py")
 IN_PROCESS = Path(__file__).with_name("in_process.py")
 # Its continuous batching takes more memory than a small machine has unless it is told how much.
@@ -34,17 +35,35 @@ class Contestant:
 
 
 @dataclass(frozen=True, slots=True)
+class Setup:
+    """How the daemon serves: an engine, and what it makes of the blocks of a .gguf file."""
+
+    name: str
+    engine: str
+    gguf: str = AUTO
+
+
+COMPARED = (
+    Setup("compiled Q4_1", "compiled", "keep"),
+    Setup("continuous Q4_1", "continuous", "keep"),
+    Setup("compiled bf16", "compiled", "dequantize"),
+)
+OTHERS = (Setup("continuous bf16", "continuous", "dequantize"),)
+
+
+@dataclass(frozen=True, slots=True)
 class InProcess:
     """An engine of the daemon without HTTP, and the daemon's cache that it starts from."""
 
     name: str
-    engine: str
+    setup: Setup
     server: str  # the contestant that serves the same engine
     cache: Path
     about: str
 
     def command(self, arguments: Sequence[str]) -> list[str]:
-        what = ["--engine", self.engine, "--cache", str(self.cache), "--json"]
+        what = ["--engine", self.setup.engine, "--gguf", self.setup.gguf]
+        what += ["--cache", str(self.cache), "--json"]
         return [sys.executable, str(IN_PROCESS), *what, *arguments]
 
 
@@ -102,44 +121,61 @@ def transformers_serve_of(
 
 
 def llama_server(program: str, num_threads: int) -> Contestant:
-    """llama.cpp's. It computes in the file's own Q4_1, not in bfloat16."""
-    flags = ("-np", "32", "-c", str(32 * CONTEXT_TOKENS), "-t", str(num_threads))
+    """llama.cpp's. It computes in the file's own Q4_1, not in bfloat16.
+
+    It would keep past prompts beside its slots: without, it is faster here and takes less memory.
+    """
+    slots = ("-np", "32", "-c", str(32 * CONTEXT_TOKENS))
+    flags = (*slots, "-t", str(num_threads), "--cache-ram", "0")
 
     def command(port: int) -> list[str]:
         address = ["--host", "127.0.0.1", "--port", str(port)]
         return [program, "-m", str(weights()), *address, *flags]
 
-    return Contestant("llama-server", command, MODEL, 32, f"{shlex.join(flags)} (Q4_1)")
+    return Contestant("llama-server", command, MODEL, 32, shlex.join(flags))
 
 
 def daemons(
-    engines: Sequence[str], directory: Path, source: str = SOURCE, more: str = ""
+    setups: Sequence[Setup], directory: Path, source: str = SOURCE, more: str = ""
 ) -> list[Contestant]:
-    """The daemon with each engine, each with directories of its own."""
-    for engine in engines:
-        (directory / engine).mkdir()
-    return [daemon(engine, directory / engine, source, more) for engine in engines]
+    """The daemon in each setup, each with directories of its own."""
+    found = []
+    for setup in setups:
+        own = directory / setup.name.replace(" ", "-")
+        own.mkdir()
+        key = "" if setup.gguf == AUTO else f', gguf = "{setup.gguf}"'
+        contestant = daemon(setup.engine, own, source, f"{key}{more}")
+        found.append(replace(contestant, name=f"serve-daemon {setup.name}"))
+    return found
 
 
-def in_process(servers: Sequence[Contestant]) -> list[InProcess]:
-    """The engines of `servers`, which are daemons, without them."""
+def in_process(setups: Sequence[Setup], servers: Sequence[Contestant]) -> list[InProcess]:
+    """The engines of `servers`, which are the daemon in those setups, without them."""
     return [
-        InProcess(f"{engine} in process", engine, each.name, each.cache, each.about)
-        for each in servers
+        InProcess(f"{setup.name} in process", setup, each.name, each.cache, each.about)
+        for setup, each in zip(setups, servers, strict=True)
         if each.cache is not None
-        for engine in [each.name.split()[-1]]
     ]
 
 
-def peers(python: str, num_threads: int) -> list[Contestant]:
-    """Those that the daemon is compared with, the one that batches first."""
-    program = shutil.which("llama-server")
+def peers(python: str, program: str | None, num_threads: int) -> list[Contestant]:
+    """Those that the daemon is compared with. `program` is a llama-server, if there is one."""
     return [
         transformers_serve(python, BATCHING, sys.maxsize),
-        transformers_serve(python, (), 1),
-        transformers_serve(python, ("--compile",), 1),
         *([llama_server(program, num_threads)] if program else []),
     ]
+
+
+def other_peers(python: str) -> list[Contestant]:
+    """Those of Transformers' that serve one request at a time."""
+    return [transformers_serve(python, flags, 1) for flags in ((), ("--compile",))]
+
+
+def version_of_llama(program: str) -> str:
+    """Its number and commit, as it prints them to its standard error."""
+    ran = subprocess.run([program, "--version"], check=True, capture_output=True, text=True)
+    found = re.search(r"version: .*", ran.stderr + ran.stdout)
+    return f"llama-server's {found.group()}" if found else "llama-server, of an unknown version"
 
 
 def versions(python: str) -> str:

@@ -4,6 +4,7 @@ import re
 import subprocess
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -15,8 +16,23 @@ POLL_SECONDS = 0.25
 IN_USE = re.compile(r"compiled step in use")
 
 
-def first_start(contestant: Contestant, give_up_seconds: float) -> str:
-    """Start it once and leave its cache warm; what was measured, as a line of a report.
+@dataclass(frozen=True, slots=True)
+class FirstStart:
+    """How long it took from exec, and until the package was in use where one is built."""
+
+    ready_seconds: float
+    package_seconds: float | None
+
+    def line(self, name: str) -> str:
+        """Of a report."""
+        said = f"first start of all of {name}, exec to the first answer: {self.ready_seconds:.1f} s"
+        if self.package_seconds is None:
+            return said
+        return f"{said}; to the compiled step: {self.package_seconds:.1f} s"
+
+
+def first_start(contestant: Contestant, give_up_seconds: float) -> FirstStart:
+    """Start it once and leave its cache warm.
 
     Raises `ServerError` where it does not answer, or does not build what it should.
     """
@@ -26,13 +42,10 @@ def first_start(contestant: Contestant, give_up_seconds: float) -> str:
         start = time.monotonic()
         with running(contestant.command(port), contestant.environment, log) as process:
             ready = seconds_to_first_answer(process, port, contestant.model, give_up_seconds)
-            line = (
-                f"first start of all of {contestant.name}, exec to the first answer: {ready:.1f} s"
-            )
             if not contestant.builds_a_package:
-                return line
+                return FirstStart(ready, None)
             wait_for_package(process, lambda: has_package(log, contestant.cache), PACKAGE_SECONDS)
-            return f"{line}; to the compiled step: {time.monotonic() - start:.1f} s"
+            return FirstStart(ready, time.monotonic() - start)
 
 
 def has_package(log: Path, cache: Path | None) -> bool:

@@ -9,9 +9,12 @@ LEGEND_LINE = 18
 
 
 def bars(title: str, values: Mapping[str, Mapping[str, float]]) -> str:
-    """`values` by server, then by load. A server that was not asked has no bar."""
+    """`values` by server, then by load, whose highest bar is as high as that of any other load.
+
+    A server that was not asked has no bar.
+    """
     loads = list(dict.fromkeys(load for each in values.values() for load in each))
-    highest = max((value for each in values.values() for value in each.values()), default=1.0)
+    highest = {load: max(each.get(load, 0.0) for each in values.values()) for load in loads}
     group_width = (WIDTH - LEFT) / max(len(loads), 1)
     bar_width = group_width * 0.8 / max(len(values), 1)
     parts = [_text(LEFT, 18, title, "start")]
@@ -20,7 +23,7 @@ def bars(title: str, values: Mapping[str, Mapping[str, float]]) -> str:
         parts += _legend(place, server, colour)
         for load, value in each.items():
             left = LEFT + loads.index(load) * group_width + place * bar_width
-            parts += _bar((left, bar_width), value / highest, f"{value:.0f}", colour)
+            parts += _bar((left, bar_width), value / highest[load], f"{value:.0f}", colour)
     middles = [LEFT + (index + 0.4) * group_width for index in range(len(loads))]
     below = HEIGHT - BOTTOM + 18
     parts += [_text(x, below, load, "middle") for x, load in zip(middles, loads, strict=True)]

@@ -121,16 +121,22 @@ def used_seconds(pid: int) -> Used:
     """Seen from this process, which is the client of the server `pid`."""
     machine = psutil.cpu_times()
     idle = machine.idle + machine.iowait
-    own = time.process_time()
-    top = psutil.Process(pid)
-    for process in [top, *top.children(recursive=True)]:
-        with suppress(psutil.NoSuchProcess):
-            times = process.cpu_times()
-            own += times.user + times.system
+    own = time.process_time() + tree_seconds(pid)
     # Guests' time is within the user's. What a hypervisor took was taken by others too.
     busy = machine.user + machine.nice + machine.system + machine.irq + machine.softirq
     busy += machine.steal
     return Used(busy + idle, busy, own)
+
+
+def tree_seconds(pid: int) -> float:
+    """Processor time so far of a process and all below it."""
+    top = psutil.Process(pid)
+    seconds = 0.0
+    for process in [top, *top.children(recursive=True)]:
+        with suppress(psutil.NoSuchProcess):
+            times = process.cpu_times()
+            seconds += times.user + times.system
+    return seconds
 
 
 def others_share(before: Used, after: Used) -> float:

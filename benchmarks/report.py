@@ -41,7 +41,7 @@ def shares(rounds: Rounds, pairs: Sequence[tuple[str, str]]) -> str:
 def _shares(rounds: Rounds, pairs: Sequence[tuple[str, str]], figure: Figure) -> list[str]:
     cells = []
     for part, whole in pairs:
-        ratio = _advantage(figure, rounds[part], rounds[whole])
+        ratio = advantage_over(figure, rounds[part], rounds[whole])
         measured = [_measured(_values(rounds[name], figure)) for name in (part, whole)]
         cells += [*measured, _percent(ratio) if ratio else NOTHING]
     return cells
@@ -80,15 +80,15 @@ def _values(rounds: Measurements, figure: Figure) -> list[float]:
 
 
 def _measured(values: Sequence[float]) -> str:
-    return _text(spread(values)) if values else NOTHING
+    return text(spread(values)) if values else NOTHING
 
 
 def _ratio(figure: Figure, ours: Measurements, theirs: Measurements) -> str:
-    found = _advantage(figure, ours, theirs)
-    return f"{_text(found)} x" if found else NOTHING
+    found = advantage_over(figure, ours, theirs)
+    return f"{text(found)} x" if found else NOTHING
 
 
-def _advantage(figure: Figure, ours: Measurements, theirs: Measurements) -> Spread | None:
+def advantage_over(figure: Figure, ours: Measurements, theirs: Measurements) -> Spread | None:
     both = [
         (mine[figure], other[figure])
         for mine, other in zip(ours, theirs, strict=True)
@@ -97,7 +97,7 @@ def _advantage(figure: Figure, ours: Measurements, theirs: Measurements) -> Spre
     return advantage(figure, both)
 
 
-def _text(found: Spread) -> str:
+def text(found: Spread) -> str:
     if found.low == found.high:
         return _number(found.median)
     return f"{_number(found.median)} ({_number(found.low)}…{_number(found.high)})"

@@ -11,6 +11,7 @@ import psutil
 import uvloop
 
 import figures
+import weighing
 from clients import Target, ask, closed_loop, open_loop
 from contestants import Contestant, InProcess
 from figures import Figure, Measured
@@ -51,6 +52,7 @@ class Plan:
     num_arrivals: int
     give_up_seconds: float
     seed: int
+    idle_seconds: float = 0.0  # above 0 the server is weighed too, at work and at rest
 
 
 @dataclass(slots=True)
@@ -103,6 +105,8 @@ def _take_over_http(contestant: Contestant, plan: Plan, turn: Turn) -> None:
             share = others_share(before, used_seconds(process.pid))
             turn.measured[Figure("used by others meanwhile", "% of the cores", None)] = share * 100
             turn.measured |= _memory(process.pid)
+            if plan.idle_seconds:
+                turn.measured |= _weighed(target, contestant, process.pid, plan.idle_seconds)
     except ServerError as failure:
         turn.failure = str(failure)
     except psutil.NoSuchProcess:
@@ -116,6 +120,13 @@ def _memory(pid: int) -> Measured:
         / 1e6,
         Figure("processes, after the work", "processes", None): float(memory.num_processes),
     }
+
+
+def _weighed(target: Target, contestant: Contestant, pid: int, idle_seconds: float) -> Measured:
+    at_rest = weighing.idle(pid, idle_seconds)
+    if contestant.max_streams < weighing.NUM_STREAMS:
+        return at_rest
+    return at_rest | uvloop.run(weighing.full_load(target, pid))
 
 
 def start_seconds(contestant: Contestant, give_up_seconds: float) -> float:

@@ -7,7 +7,7 @@ import pytest
 
 import contestants
 import turns
-from contestants import Contestant, InProcess, daemon
+from contestants import Contestant, InProcess, Setup, daemon, daemons
 from figures import Figure
 from serve_daemon.config.load import Sources, load
 from turns import Plan, order, take
@@ -44,7 +44,7 @@ def in_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str) -> 
     program = tmp_path / "program.py"
     program.write_text(source)
     monkeypatch.setattr(contestants, "IN_PROCESS", program)
-    return InProcess("tiny in process", "tiny", "tiny", tmp_path, "")
+    return InProcess("tiny in process", Setup("tiny", "tiny", "keep"), "tiny", tmp_path, "")
 
 
 def test_an_engine_in_process_tells_its_figures(
@@ -52,7 +52,8 @@ def test_an_engine_in_process_tells_its_figures(
 ) -> None:
     """It is a program of its own, asked for the same streams and prompts."""
     source = (
-        "import sys; assert sys.argv[1:] == ['--engine', 'tiny', '--cache', %r, '--json',"
+        "import sys; assert sys.argv[1:] == ['--engine', 'tiny', '--gguf', 'keep',"
+        " '--cache', %r, '--json',"
         " '--streams', '1', '--seed', '0', '--requests', '1'], sys.argv;"
         ' print(\'[["1 stream: throughput", "tokens/s", true, 40.0]]\')'
     )
@@ -92,3 +93,11 @@ def test_the_daemon_is_started_with_a_good_file(tmp_path: Path) -> None:
     assert [(each.engine, each.dtype) for each in loaded.models.values()] == [
         ("continuous", "bfloat16")
     ]
+
+
+def test_each_setup_of_the_daemon_has_its_own_place_and_name(tmp_path: Path) -> None:
+    """So that no cache of one is found by another."""
+    ours = daemons([Setup("one", "compiled"), Setup("another one", "compiled")], tmp_path)
+    assert [each.name for each in ours] == ["serve-daemon one", "serve-daemon another one"]
+    assert len({each.cache for each in ours}) == 2
+    assert all(each.cache is not None and each.cache.parent.is_dir() for each in ours)

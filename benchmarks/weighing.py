@@ -1,0 +1,61 @@
+"""What a server holds while all its streams are full, and what it takes while nobody asks."""
+
+import asyncio
+import time
+from contextlib import suppress
+from itertools import islice
+
+import psutil
+
+from clients import Target, closed_loop
+from figures import Figure, Measured
+from processes import memory_of, tree_seconds
+from workload import NEW_TOKENS, long_prompts
+
+NUM_STREAMS = 32
+PROMPT_TOKENS = 950  # with the answer a little less than 1,024, all that some servers have for it
+SEED = 1000  # beyond the rounds': no prompt begins as one that was asked before
+POLL_SECONDS = 1.0
+
+
+async def full_load(target: Target, pid: int) -> Measured:
+    """The most memory of `pid` and all below it while long prompts are read and answered at once.
+
+    Raises `ServerError` as `ask` does.
+    """
+    texts = islice(long_prompts(SEED, PROMPT_TOKENS), NUM_STREAMS)
+    weighed: Measured = {}
+    watching = asyncio.create_task(_watch(pid, weighed))
+    try:
+        replies = await closed_loop(target, [[text] for text in texts], NEW_TOKENS)
+    finally:
+        watching.cancel()
+    _weigh(pid, weighed)
+    tokens = sum(each.prompt_tokens + each.completion_tokens for each in replies)
+    length = Figure(f"{NUM_STREAMS} full streams: tokens of each", "tokens", None)
+    return {length: tokens / len(replies), **weighed}
+
+
+async def _watch(pid: int, weighed: Measured) -> None:
+    with suppress(psutil.NoSuchProcess):  # the clients say so themselves
+        while True:
+            _weigh(pid, weighed)
+            await asyncio.sleep(POLL_SECONDS)
+
+
+def _weigh(pid: int, weighed: Measured) -> None:
+    memory = memory_of(pid)
+    most = Figure(f"{NUM_STREAMS} full streams: most memory of all processes, {memory.kind}", "MB")
+    weighed[most] = max(weighed.get(most, 0.0), memory.total_bytes / 1e6)
+
+
+def idle(pid: int, seconds: float) -> Measured:
+    """The processor time of `pid` and all below it, while this waits."""
+    before, start = tree_seconds(pid), time.monotonic()
+    time.sleep(seconds)
+    used = tree_seconds(pid) - before
+    return {
+        Figure("processor time while nobody asks", "% of a core"): used
+        / (time.monotonic() - start)
+        * 100
+    }
