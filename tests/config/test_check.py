@@ -31,6 +31,10 @@ def _findings(text: str, probe: Probe | None = None) -> list[tuple[str, str]]:
 # Text, and the key and message of its problem as they are rendered, without the file.
 BROKEN = [
     (
+        "models.a.kv_cache_dtype = 'int8'",
+        '1:27: models.a.kv_cache_dtype: has no effect with engine "continuous", remove it',
+    ),
+    (
         "server.listen = ['a:1', '[::1]:1', 'a:01']",
         '1:36: server.listen: "a:01" is listed twice, remove one',
     ),

@@ -93,6 +93,8 @@ def test_memory_for_keys_and_values_is_taken_as_asked(checkpoint: Path) -> None:
     assert of(checkpoint, kv_cache_memory=GIB).kv_cache == GIB
     slots = of(checkpoint, engine="compiled", kv_cache_memory=GIB)
     assert slots.kv_cache == 4 * 512 * TOKEN_BYTES
+    in_8_bits = of(checkpoint, engine="compiled", kv_cache_dtype="int8").kv_cache
+    assert slots.kv_cache / 4 < in_8_bits < slots.kv_cache / 2
 
 
 def test_a_context_that_is_left_open_fits_the_machine(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from serve_daemon.config.kv_cache import Geometry, Wishes, most_bytes, wanted_to
 def test_the_bytes_of_a_token() -> None:
     """Keys and values, in every layer."""
     assert Geometry(30, 3, 64, 2, 8192).bytes_per_token == 2 * 30 * 3 * 64 * 2
+    assert Geometry(30, 3, 64, 1, 8192, 4).bytes_per_token == 2 * 30 * 3 * (64 + 4)
 
 
 @pytest.mark.parametrize(

@@ -77,6 +77,15 @@ def test_what_a_key_needs_is_told_at_the_key(text: str, finding: tuple[str, str]
     assert findings(text) == []
 
 
+def test_keys_and_values_in_8_bits_are_for_a_cpu() -> None:
+    """Whatever device is taken of several, the engine then says."""
+    text = "[models.a]\nengine = 'compiled'\nkv_cache_dtype = 'int8'\ndevice = '{}'"
+    message = '"int8" is for a CPU, and the model runs on a GPU, remove it'
+    on_gpu = findings(text.format("cuda"), probe(CPU, GPU))
+    assert on_gpu == [("models.a.kv_cache_dtype", message)]
+    assert findings(text.format("cpu"), probe(CPU, GPU)) == []
+
+
 def test_a_gpu_that_a_model_does_not_use_is_none() -> None:
     """`device` decides, not what the machine has."""
     text = "[models.a]\ndevice = 'cpu'\nuse_cuda_graph = true\nattn_implementation = '{}'"

@@ -35,8 +35,8 @@ def main(cache: Path, spec: EngineSpec) -> None:
 
     checkpoint = loader.locate(spec, lambda *_: None)
     loaded = loader.load(spec, checkpoint, cache, lambda *_: None)
-    prepare(loaded)
-    target = package.file_for(loaded.model, loaded.cache)
+    prepare(loaded, spec.kv_cache_dtype)
+    target = package.file_for(loaded.model, loaded.cache, spec.kv_cache_dtype)
     target.parent.mkdir(parents=True, exist_ok=True)
     if not target.exists():
         order = build.Order(spec, str(checkpoint), str(cache), str(target))

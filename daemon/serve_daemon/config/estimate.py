@@ -136,8 +136,9 @@ class _Subject(Struct, frozen=True):
             layers=sizes.layers,
             key_value_heads=sizes.key_value_heads,
             head_size=sizes.head_size,
-            bytes_per_value=self._bytes_per_value,
+            bytes_per_value=1 if model.kv_cache_dtype == "int8" else self._bytes_per_value,
             max_positions=positions,
+            scale_bytes=kv_cache.SCALE_BYTES[model.kv_cache_dtype],
         )
         most = kv_cache.most_bytes(wishes, self._memory_bytes - weights, self._kind)
         if wishes.kv_cache_memory and model.engine == "continuous":

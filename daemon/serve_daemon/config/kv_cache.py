@@ -13,6 +13,9 @@ CHOSEN_SHARE = {
 }
 
 
+SCALE_BYTES = {"auto": 0, "int8": 4}  # beside each head's keys, and values, of a token
+
+
 class Geometry(Struct, frozen=True):
     """What a model needs for each token."""
 
@@ -21,10 +24,12 @@ class Geometry(Struct, frozen=True):
     head_size: int
     bytes_per_value: int
     max_positions: int
+    scale_bytes: int = 0
 
     @property
     def bytes_per_token(self) -> int:
-        return 2 * self.layers * self.key_value_heads * self.head_size * self.bytes_per_value
+        bytes_per_head = self.head_size * self.bytes_per_value + self.scale_bytes
+        return 2 * self.layers * self.key_value_heads * bytes_per_head
 
 
 class Wishes(Struct, frozen=True):

@@ -36,6 +36,14 @@ def _on_devices(model: Model, devices: list[Device], probe: Probe) -> Iterator[B
     if model.dtype != "auto" and not any(model.dtype in each.dtypes for each in devices):
         able = "; ".join(f"{each.name} computes in {', '.join(each.dtypes)}" for each in devices)
         yield ("dtype", "device"), f'"{model.dtype}" does not work here, use another: {able}'
+    if all(device.name != "cpu" for device in devices) and model.kv_cache_dtype != "auto":
+        message = f'"{model.kv_cache_dtype}" is for a CPU, and the model runs on a GPU, remove it'
+        yield ("kv_cache_dtype", "device"), message
+    yield from _on_a_cpu(model, devices, probe)
+
+
+def _on_a_cpu(model: Model, devices: list[Device], probe: Probe) -> Iterator[Broken]:
+    """What needs a GPU, where `devices` are none."""
     if any(device.name != "cpu" for device in devices):
         return
     for key in GPU_KEYS:

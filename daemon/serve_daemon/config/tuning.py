@@ -80,6 +80,12 @@ class Tuning(Table):
         "Memory for keys and values, in bytes or like 2GiB. 0: chosen by the engine.",
         Effect.REPLACE,
     )
+    kv_cache_dtype: Literal["auto", "int8"] = key(
+        "auto",
+        "Type of keys and values as engine compiled keeps them on a CPU. auto: that of activations;"
+        " int8, with a scale for each token and head, takes about half the memory.",
+        Effect.REPLACE,
+    )
     allow_block_sharing: bool = key(
         True,
         "Whether requests that begin alike share keys and values.",

@@ -44,6 +44,7 @@ def engine_spec(name: str, model: Model) -> EngineSpec:
         max_context=model.max_context,
         max_batch_tokens=model.max_batch_tokens,
         kv_cache_memory=int(model.kv_cache_memory),
+        kv_cache_dtype=model.kv_cache_dtype,
         allow_block_sharing=model.allow_block_sharing,
         batching=Batching(
             default_compile_level=model.default_compile_level,

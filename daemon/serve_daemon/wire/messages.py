@@ -109,6 +109,7 @@ class EngineSpec(Struct, frozen=True):
     max_context: int = 0  # tokens; 0: what the model and the KV budget allow
     max_batch_tokens: int = 0  # tokens a step; 0: chosen by the engine
     kv_cache_memory: int = 0  # bytes; 0: chosen by the engine
+    kv_cache_dtype: str = "auto"
     allow_block_sharing: bool = True
     batching: Batching = Batching()
 

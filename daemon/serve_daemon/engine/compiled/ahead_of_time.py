@@ -29,7 +29,7 @@ class AheadOfTime:
     def __init__(self, loaded: Loaded, spec: EngineSpec, prepared: Prepared) -> None:
         self._device = loaded.device
         self._step = prepared.step
-        self._file = package.file_for(loaded.model, loaded.cache)
+        self._file = package.file_for(loaded.model, loaded.cache, spec.kv_cache_dtype)
         self.is_compiling = False
         self._order = Order(spec, str(loaded.checkpoint), str(loaded.cache), str(self._file))
 

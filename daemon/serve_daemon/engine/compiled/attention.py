@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import AttentionInterface, AttentionMaskInterface
 
-from serve_daemon.engine.compiled.caches import KEYS, VALUES
+from serve_daemon.engine.compiled.caches import KEY_SCALES, KEYS, VALUE_SCALES, VALUES
 
 NAME = "slots"
 
@@ -35,10 +35,14 @@ def attend(
 ) -> tuple[torch.Tensor, None]:
     """Store the new keys and values, attend to what each token's slot holds: [1, T, H, D]."""
     packed = [states[0].transpose(0, 1) for states in (query, key, value)]
-    output = torch.ops.serve_daemon.slot_attention(
+    caches = [getattr(module, KEYS), getattr(module, VALUES)]
+    operator = torch.ops.serve_daemon.slot_attention
+    if caches[0].dtype is torch.int8:
+        caches += [getattr(module, KEY_SCALES), getattr(module, VALUE_SCALES)]
+        operator = torch.ops.serve_daemon.slot_attention_int8
+    output = operator(
         *packed,
-        getattr(module, KEYS),
-        getattr(module, VALUES),
+        *caches,
         arguments["slots"],
         arguments["positions"],
         scale_of(query, arguments),

@@ -55,7 +55,7 @@ def _build(order: Order, target: Path) -> None:
     torch.set_num_threads(1)
     cache = Path(order.cache_directory)
     loaded = loader.load(order.spec, Path(order.checkpoint), cache, lambda *_: None)
-    prepared = prepare(loaded)
+    prepared = prepare(loaded, order.spec.kv_cache_dtype)
     prepared.attach(STAND_IN_SLOTS, STAND_IN_TOKENS)
     with torch.inference_mode():
         package.build(prepared.step, target)

@@ -1,4 +1,4 @@
-"""The keys and values of all slots, one pair of tensors a layer."""
+"""The keys and values of all slots, one pair of tensors a layer, with their scales if in 8 bits."""
 
 from collections.abc import Iterable
 
@@ -7,7 +7,10 @@ from msgspec import Struct
 
 from serve_daemon.engine import untouched
 
-KEYS, VALUES = "key_cache", "value_cache"  # buffers of an attention module: [S, K, L, D]
+# Buffers of an attention module: [S, K, L, D], and [S, K, L] where those are int8.
+KEYS, VALUES = "key_cache", "value_cache"
+KEY_SCALES, VALUE_SCALES = "key_scales", "value_scales"
+SCALES_TYPE = torch.float32
 
 Caches = dict[str, torch.Tensor]  # by their names in a step
 
@@ -21,16 +24,22 @@ class Layer(Struct, frozen=True):
 
 
 def bytes_per_token(layers: Iterable[Layer], dtype: torch.dtype) -> int:
-    return sum(2 * layer.heads * layer.size for layer in layers) * dtype.itemsize
+    """Of caches of `dtype`."""
+    scales = SCALES_TYPE.itemsize if dtype is torch.int8 else 0
+    return sum(2 * layer.heads * (layer.size * dtype.itemsize + scales) for layer in layers)
 
 
 def make(layers: Iterable[Layer], slots: int, length: int, like: torch.Tensor) -> Caches:
     """Room for `slots` sequences of `length` tokens, typed and placed as `like`."""
-    return {
-        f"{layer.name}.{name}": _zeros((slots, layer.heads, length, layer.size), like)
-        for layer in layers
-        for name in (KEYS, VALUES)
-    }
+    made = {}
+    for layer in layers:
+        shape = (slots, layer.heads, length)
+        for name in (KEYS, VALUES):
+            made[f"{layer.name}.{name}"] = _zeros((*shape, layer.size), like)
+        if like.dtype is torch.int8:
+            for name in (KEY_SCALES, VALUE_SCALES):
+                made[f"{layer.name}.{name}"] = untouched.zeros(shape, SCALES_TYPE)
+    return made
 
 
 def attach(caches: Caches, step: torch.nn.Module) -> None:

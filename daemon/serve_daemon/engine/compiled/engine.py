@@ -18,7 +18,7 @@ from serve_daemon.engine.compiled.step import Compute
 from serve_daemon.engine.errors import EngineError
 from serve_daemon.engine.geometry import available_bytes, eos_tokens, weights_bytes
 from serve_daemon.engine.grammars import Grammars
-from serve_daemon.engine.loader import Loaded
+from serve_daemon.engine.loader import Loaded, choose_device
 from serve_daemon.engine.protocol import Engine, Facts, Outputs, Sink, Stats
 from serve_daemon.engine.submission import problem_of
 from serve_daemon.engine.warm_up import WARM_UP_OWNER, WarmUp
@@ -31,6 +31,9 @@ def check(spec: EngineSpec) -> None:
     """Raise `EngineError` for what this engine can't do, before anything is loaded."""
     if problem := attention.problem_of("compiled", spec.attn_implementation):
         raise EngineError(Reason.CONFIG, f"attn_implementation {problem}")
+    if spec.kv_cache_dtype != "auto" and choose_device(spec.device) != "cpu":
+        message = f"kv_cache_dtype '{spec.kv_cache_dtype}' is for a CPU; remove it for a GPU"
+        raise EngineError(Reason.CONFIG, message)
     for key in ("max_batch_tokens", "max_requests"):
         if getattr(spec, key) > package.MAX_TOKENS:
             raise EngineError(
@@ -61,7 +64,7 @@ class CompiledEngine:
     def __init__(self, loaded: Loaded, spec: EngineSpec, threads: int) -> None:
         self._loaded = loaded
         self._spec = spec
-        self._prepared = prepare(loaded)
+        self._prepared = prepare(loaded, spec.kv_cache_dtype)
         self._weights_bytes = weights_bytes(loaded.model)  # before it holds keys and values, too
         self._pool = self._plan()
         self._caches = self._prepared.attach(self._pool.slots, self._pool.max_context)

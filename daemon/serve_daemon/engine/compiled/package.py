@@ -33,9 +33,10 @@ SETTINGS = {
 NAMES = frozenset({"_name_or_path", "transformers_version", "architectures", "dtype"})
 
 
-def file_for(model: Any, cache: Path) -> Path:
+def file_for(model: Any, cache: Path, kv_cache_dtype: str = "auto") -> Path:
     """Where the package of `model` is, or will be. The weights' values don't matter."""
-    return cache / "compiled" / f"{type(model).__name__}-{_key(model)}{SUFFIX}"
+    key = _key(model, kv_cache_dtype)
+    return cache / "compiled" / f"{type(model).__name__}-{key}{SUFFIX}"
 
 
 def build(module: Step, target: Path) -> None:
@@ -87,7 +88,7 @@ def _shapes() -> tuple[dict[int, Any], ...]:
     return {0: tokens}, {0: tokens}, {0: tokens}, {0: rows}
 
 
-def _key(model: Any) -> str:
+def _key(model: Any, kv_cache_dtype: str) -> str:
     config = {k: v for k, v in model.config.to_dict().items() if k not in NAMES}
     tensors = {
         name: (str(tensor.dtype), str(tensor.device), list(tensor.shape))
@@ -96,6 +97,7 @@ def _key(model: Any) -> str:
     parts = [
         json.dumps(config, sort_keys=True, default=str),
         json.dumps(tensors, sort_keys=True),
+        kv_cache_dtype,
         torch.__version__,
         transformers.__version__,
         quantized.version_of(model),

@@ -22,21 +22,22 @@ class Prepared(Struct, frozen=True):
     step: Any  # Step
     layers: list[Layer]
     dtype: torch.dtype
+    cache_dtype: torch.dtype  # of keys and values
 
     @property
     def bytes_per_token(self) -> int:
-        return caches.bytes_per_token(self.layers, self.dtype)
+        return caches.bytes_per_token(self.layers, self.cache_dtype)
 
     def attach(self, slots: int, length: int) -> Caches:
         """Give each layer room for `slots` sequences of `length` tokens."""
-        like = torch.empty(0, dtype=self.dtype, device=self.step.model.device)
+        like = torch.empty(0, dtype=self.cache_dtype, device=self.step.model.device)
         made = caches.make(self.layers, slots, length, like)
         caches.attach(made, self.step)
         return made
 
 
-def prepare(loaded: Loaded) -> Prepared:
-    """Take over the model of `loaded`.
+def prepare(loaded: Loaded, kv_cache_dtype: str = "auto") -> Prepared:
+    """Take over the model of `loaded`, whose keys and values are kept as `kv_cache_dtype` says.
 
     Raises `EngineError` for a model that slots can't drive.
     """
@@ -46,4 +47,5 @@ def prepare(loaded: Loaded) -> Prepared:
     layers = layers_of(model)
     if not quantization.is_quantized(model):  # else less memory is what was asked for
         pack_linears(model)
-    return Prepared(Step(model), layers, model.dtype)
+    cache_dtype = torch.int8 if kv_cache_dtype == "int8" else model.dtype
+    return Prepared(Step(model), layers, model.dtype, cache_dtype)
