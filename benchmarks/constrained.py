@@ -27,8 +27,8 @@ from in_process import Questions
 from processes import SOURCE, ServerError
 from serve_daemon.api.output_format import OutputFormat
 from serve_daemon.api.requests import GenerationRequest
-from serve_daemon.gateway.grammars import grammar_of
-from serve_daemon.gateway.tool_families import GENERIC
+from serve_daemon.gateway.grammars.grammars import grammar_of
+from serve_daemon.gateway.parsing.tool_families import GENERIC
 from serve_daemon.wire.messages import Finish, Submit
 from serve_daemon.wire.sampling import Sampling
 from workload import prompts

@@ -20,8 +20,8 @@ from engine_here import ClosedLoop, Here, engine_here, spec_of
 from figures import Figure, Measured
 from processes import SOURCE
 from serve_daemon.api.messages import ChatMessage
-from serve_daemon.gateway.chat_template import ChatTemplates
-from serve_daemon.gateway.tokenizer import read_text_model
+from serve_daemon.gateway.text.chat_template import ChatTemplates
+from serve_daemon.gateway.text.tokenizer import read_text_model
 from workload import NEW_TOKENS, NUM_LONG_PROMPTS, label, long_prompts, num_requests, prompts
 
 Rows = list[tuple[str, str, bool | None, float]]

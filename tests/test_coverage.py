@@ -12,11 +12,11 @@ import source
 # Each has its tests in the file of its name.
 DECIDING = (
     "config/plan",
-    "gateway/affinity",
-    "gateway/fair_queue",
-    "gateway/suspects",
-    "gateway/turnover",
-    "gateway/verdicts",
+    "gateway/engines/affinity",
+    "gateway/engines/fair_queue",
+    "gateway/engines/suspects",
+    "gateway/engines/turnover",
+    "gateway/engines/verdicts",
     "supervisor/advice",
     "supervisor/changes",
     "supervisor/exits",
@@ -36,7 +36,7 @@ DECIDING = (
 
 
 def unit_tests_of(module: str) -> str:
-    package, _, name = module.partition("/")
+    package, _, name = module.rpartition("/")
     return str(source.TESTS / package / f"test_{name}.py")
 
 

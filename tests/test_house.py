@@ -193,11 +193,13 @@ def test_every_test_can_fail() -> None:
     ] == []
 
 
-def test_the_tests_mirror_the_package() -> None:
+@pytest.mark.parametrize("folder", [".", "gateway"])
+def test_the_tests_mirror_the_package(folder: str) -> None:
     """Folders of tests are no packages: two files may have one name in two folders."""
-    assert list(source.TESTS.rglob("__init__.py")) == []
-    packages = {each.name for each in source.PACKAGE.iterdir() if (each / "__init__.py").exists()}
-    assert packages <= {each.name for each in source.TESTS.iterdir() if each.is_dir()}
+    package, tests = source.PACKAGE / folder, source.TESTS / folder
+    assert list(tests.rglob("__init__.py")) == []
+    packages = {each.name for each in package.iterdir() if (each / "__init__.py").exists()}
+    assert packages <= {each.name for each in tests.iterdir() if each.is_dir()}
 
 
 # ---------------------------------------------------------------- what is committed

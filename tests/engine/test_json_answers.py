@@ -13,8 +13,8 @@ from engine.client import SMOLLM2, EngineProcess, Gateway
 from serve_daemon.api.output_format import OutputFormat
 from serve_daemon.api.requests import GenerationRequest
 from serve_daemon.engine import engines
-from serve_daemon.gateway.grammars import grammar_of
-from serve_daemon.gateway.tool_families import GENERIC
+from serve_daemon.gateway.grammars.grammars import grammar_of
+from serve_daemon.gateway.parsing.tool_families import GENERIC
 from serve_daemon.wire.messages import EngineSpec, Finish
 from serve_daemon.wire.sampling import Sampling
 

@@ -9,9 +9,9 @@ import itertools
 from typing import Any
 from unittest import mock
 
-from serve_daemon.gateway import engines
-from serve_daemon.gateway.engines import Engine
-from serve_daemon.gateway.routes import RoutingTable
+from serve_daemon.gateway.engines import connections
+from serve_daemon.gateway.engines.connections import Engine
+from serve_daemon.gateway.engines.routes import RoutingTable
 from serve_daemon.wire.messages import (
     Cancel,
     EngineReady,
@@ -159,5 +159,5 @@ class ScriptedModel:
             created=0,
             engines=serving,
         )
-        with mock.patch.object(engines, "Engine", ScriptedEngine):
+        with mock.patch.object(connections, "Engine", ScriptedEngine):
             self.table.apply(Routes(next(self._versions), [route]))

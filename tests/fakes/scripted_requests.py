@@ -3,9 +3,9 @@
 import asyncio
 
 from fakes.scripted_engines import ScriptedModel, token_at
-from serve_daemon.gateway.engines import Engine
-from serve_daemon.gateway.errand import Fits
-from serve_daemon.gateway.generation import Generation
+from serve_daemon.gateway.engines.connections import Engine
+from serve_daemon.gateway.engines.errand import Fits
+from serve_daemon.gateway.engines.generation import Generation
 from serve_daemon.wire.messages import Finish, Submit
 from serve_daemon.wire.sampling import Sampling
 

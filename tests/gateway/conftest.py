@@ -17,7 +17,7 @@ HERE = Path(__file__).parent
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The tests of a module share a loop, so that they can share a gateway."""
     for item in items:
-        if item.path.parent == HERE and item.get_closest_marker("asyncio"):
+        if HERE in item.path.parents and item.get_closest_marker("asyncio"):
             item.add_marker(pytest.mark.asyncio(loop_scope="module"), append=False)
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from fakes.clients import RawClient
 from fakes.supervisor import FakeSupervisor
-from serve_daemon.gateway.conditions import Conditions
 from serve_daemon.gateway.descriptors import places, raise_descriptor_limit
-from serve_daemon.gateway.exchange import Exchange
+from serve_daemon.gateway.http.conditions import Conditions
+from serve_daemon.gateway.http.exchange import Exchange
 from serve_daemon.wire.messages import SetLogLevel
 from serve_daemon.wire.routing import GatewayReady, GatewaySettings
 

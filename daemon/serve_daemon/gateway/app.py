@@ -3,23 +3,23 @@
 import falcon
 import falcon.asgi
 
-from serve_daemon.gateway.anthropic_messages import CountTokens, Messages
-from serve_daemon.gateway.chat_completions import ChatCompletions
-from serve_daemon.gateway.compaction import Compact
-from serve_daemon.gateway.completion import Models
-from serve_daemon.gateway.completions import Completions
-from serve_daemon.gateway.conditions import Conditions
-from serve_daemon.gateway.embeddings import Embeddings
-from serve_daemon.gateway.error_shapes import answer_error
-from serve_daemon.gateway.front import Front
-from serve_daemon.gateway.health import Health, Ready
-from serve_daemon.gateway.kept_responses import KeptResponses, nothing_kept
-from serve_daemon.gateway.models import ModelCollection, OneModel
-from serve_daemon.gateway.openapi import OpenApi
-from serve_daemon.gateway.responses import InputTokensCount, Responses
-from serve_daemon.gateway.stalls import StallWatch
-from serve_daemon.gateway.stored_responses import Cancelled, StoredInput, StoredResponse
-from serve_daemon.gateway.tokens import Detokenize, Tokenize
+from serve_daemon.gateway.about.health import Health, Ready
+from serve_daemon.gateway.about.models import ModelCollection, OneModel
+from serve_daemon.gateway.about.openapi import OpenApi
+from serve_daemon.gateway.about.tokens import Detokenize, Tokenize
+from serve_daemon.gateway.answers.completion import Models
+from serve_daemon.gateway.chat.chat_completions import ChatCompletions
+from serve_daemon.gateway.chat.completions import Completions
+from serve_daemon.gateway.embeddings.embeddings import Embeddings
+from serve_daemon.gateway.http.conditions import Conditions
+from serve_daemon.gateway.http.error_shapes import answer_error
+from serve_daemon.gateway.http.front import Front
+from serve_daemon.gateway.http.stalls import StallWatch
+from serve_daemon.gateway.messages.messages import CountTokens, Messages
+from serve_daemon.gateway.responses.compaction import Compact
+from serve_daemon.gateway.responses.kept_responses import KeptResponses, nothing_kept
+from serve_daemon.gateway.responses.responses import InputTokensCount, Responses
+from serve_daemon.gateway.responses.stored import Cancelled, StoredInput, StoredResponse
 
 
 def create_app(

@@ -2,10 +2,10 @@
 
 from typing import Any
 
-from serve_daemon.gateway.front import Front
-from serve_daemon.gateway.limits import Receive
-from serve_daemon.gateway.response_sockets import Send
-from serve_daemon.gateway.websocket import WebSockets
+from serve_daemon.gateway.http.front import Front
+from serve_daemon.gateway.http.limits import Receive
+from serve_daemon.gateway.responses.sockets import Send
+from serve_daemon.gateway.responses.websocket import WebSockets
 
 
 class Entrance:

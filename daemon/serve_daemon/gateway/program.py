@@ -12,24 +12,24 @@ import sys
 import structlog
 import uvloop
 
+from serve_daemon.gateway.answers.completion import Models
+from serve_daemon.gateway.answers.prompts import Prompts
 from serve_daemon.gateway.app import create_app
-from serve_daemon.gateway.chat_template import ChatTemplates
-from serve_daemon.gateway.completion import Models
-from serve_daemon.gateway.conditions import Conditions
+from serve_daemon.gateway.common.errors import shutting_down
 from serve_daemon.gateway.descriptors import places, raise_descriptor_limit
+from serve_daemon.gateway.engines.routes import RoutingTable
 from serve_daemon.gateway.entrance import Entrance
-from serve_daemon.gateway.errors import shutting_down
 from serve_daemon.gateway.garbage import look_seldom
-from serve_daemon.gateway.idle_connections import IdleConnections, Limits
-from serve_daemon.gateway.kept_responses import KeptResponses
-from serve_daemon.gateway.keys import Keys
-from serve_daemon.gateway.prompts import Prompts
-from serve_daemon.gateway.routes import RoutingTable
-from serve_daemon.gateway.server import Allowance, InheritedServer
-from serve_daemon.gateway.shelf import open_shelf
-from serve_daemon.gateway.stalls import StallWatch
-from serve_daemon.gateway.tokenizer import TextModels
-from serve_daemon.gateway.websocket import WebSockets
+from serve_daemon.gateway.http.conditions import Conditions
+from serve_daemon.gateway.http.idle_connections import IdleConnections, Limits
+from serve_daemon.gateway.http.keys import Keys
+from serve_daemon.gateway.http.server import Allowance, InheritedServer
+from serve_daemon.gateway.http.stalls import StallWatch
+from serve_daemon.gateway.kept.shelf import open_shelf
+from serve_daemon.gateway.responses.kept_responses import KeptResponses
+from serve_daemon.gateway.responses.websocket import WebSockets
+from serve_daemon.gateway.text.chat_template import ChatTemplates
+from serve_daemon.gateway.text.tokenizer import TextModels
 from serve_daemon.wire.logs import configure_child_logging, set_level
 from serve_daemon.wire.messages import SetLogLevel
 from serve_daemon.wire.routing import (

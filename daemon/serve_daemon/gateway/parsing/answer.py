@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 
 from serve_daemon.api.tools import FunctionTool
+from serve_daemon.gateway.common.pieces import Piece, Reasoning, Text
 from serve_daemon.gateway.parsing.calls import Calls, read_calls
 from serve_daemon.gateway.parsing.incoming import Incoming, Malformed, Marks, Waiting
-from serve_daemon.gateway.pieces import Piece, Reasoning, Text
-from serve_daemon.gateway.tool_writing import ReasoningSyntax, ToolSyntax
+from serve_daemon.gateway.parsing.tool_writing import ReasoningSyntax, ToolSyntax
 
 
 class Answer:

@@ -5,13 +5,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from serve_daemon.api.tools import FunctionTool
-from serve_daemon.gateway.identifiers import new_id
+from serve_daemon.gateway.common.identifiers import new_id
+from serve_daemon.gateway.common.pieces import CallArguments, CallBegins, CallEnds, Piece
 from serve_daemon.gateway.parsing import json_value
 from serve_daemon.gateway.parsing.incoming import Incoming, Malformed, Marks, Say, Waiting
 from serve_daemon.gateway.parsing.lax_json import lax_value
 from serve_daemon.gateway.parsing.tagged import tagged_arguments
-from serve_daemon.gateway.pieces import CallArguments, CallBegins, CallEnds, Piece
-from serve_daemon.gateway.tool_writing import Form, ToolSyntax
+from serve_daemon.gateway.parsing.tool_writing import Form, ToolSyntax
 
 NAME_KEYS = ("name", "tool_name")
 ARGUMENTS_KEYS = ("arguments", "parameters")

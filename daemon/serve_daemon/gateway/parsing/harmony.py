@@ -7,9 +7,9 @@ import re
 from collections.abc import Callable, Sequence
 
 from serve_daemon.api.tools import FunctionTool
+from serve_daemon.gateway.common.pieces import Piece, Reasoning, Text
 from serve_daemon.gateway.parsing.calls import Calls
 from serve_daemon.gateway.parsing.incoming import Incoming, Marks, Say, Waiting
-from serve_daemon.gateway.pieces import Piece, Reasoning, Text
 
 START, CHANNEL, BODY = "<|start|>", "<|channel|>", "<|message|>"
 HEAD_BEGINS = (START, CHANNEL, BODY, " to=functions.")

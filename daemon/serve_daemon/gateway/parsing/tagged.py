@@ -4,7 +4,7 @@ import json
 from typing import Any
 
 from serve_daemon.gateway.parsing.incoming import Incoming, Marks, Say, Waiting
-from serve_daemon.gateway.tool_writing import Tag
+from serve_daemon.gateway.parsing.tool_writing import Tag
 
 # As JSON has them, and as Python.
 WORDS = {"true": "true", "false": "false", "null": "null", "none": "null"}

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from serve_daemon.gateway.batches import Batch
+from serve_daemon.gateway.common.batches import Batch
 
 EVENT_END = "\n\n"
 READ_ROWS = 256  # at once: a few hundred tokens

@@ -1,0 +1,1 @@
+"""What is told about the gateway and its models; nothing is generated."""

@@ -1,0 +1,1 @@
+"""A request being answered, alike for all endpoints: its prompt, its answer, its end."""

@@ -1,0 +1,1 @@
+"""Chat completions, and the completions that were before them."""

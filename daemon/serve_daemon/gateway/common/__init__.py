@@ -1,0 +1,1 @@
+"""What every part of the gateway needs: errors, who asks, the pieces of an answer."""

@@ -1,0 +1,1 @@
+"""Connections, requests and their replies, as far as all endpoints are alike."""

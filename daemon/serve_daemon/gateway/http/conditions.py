@@ -1,0 +1,55 @@
+"""What holds for all requests at the moment: the settings, whether the gateway leaves, counts."""
+
+import asyncio
+from dataclasses import dataclass, field
+
+from serve_daemon.gateway.common.errors import ApiError
+from serve_daemon.gateway.http.exchange import Exchange
+from serve_daemon.gateway.http.kernel_sockets import Address
+from serve_daemon.gateway.http.keys import Keys
+from serve_daemon.wire.routing import GatewaySettings
+
+
+@dataclass(eq=False)
+class Conditions:
+    settings: GatewaySettings
+    keys: Keys = field(default_factory=Keys)
+    leaving: bool = False
+    has_http2: bool = False  # whether a client has spoken it
+    cut_by: ApiError | None = None  # what every request ends with, once there is no more time
+    requests: int = 0  # since the start, less probes
+    failures: int = 0  # of those, replies of 500 and above
+    _open: set[Exchange] = field(default_factory=set)
+    _idle: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def open_requests(self) -> int:
+        return len(self._open)
+
+    def clients(self) -> set[Address]:
+        """Who has a request open, be it that its body is still on its way."""
+        peers = (each.peer for each in self._open)
+        return {peer for peer in peers if peer is not None}
+
+    def request_begins(self, exchange: Exchange) -> None:
+        self._open.add(exchange)
+        self._idle.clear()
+
+    def request_ends(self, exchange: Exchange) -> None:
+        self._open.discard(exchange)
+        if not exchange.is_probe:
+            self.requests += 1
+            self.failures += exchange.status >= 500  # noqa: PLR2004 - the class of server errors
+        if not self._open:
+            self._idle.set()
+
+    def cut(self, error: ApiError) -> None:
+        """Let every request end with `error`, the open ones and those that still come."""
+        self.cut_by = error
+        for each in list(self._open):
+            each.cut(error)
+
+    async def wait_until_idle(self) -> None:
+        """Return when no request is open."""
+        if self._open:
+            await self._idle.wait()

@@ -1,0 +1,1 @@
+"""Responses that are kept: made beside any connection, read along, taken over."""

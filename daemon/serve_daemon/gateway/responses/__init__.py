@@ -1,0 +1,1 @@
+"""The endpoints of Responses, over HTTP and over WebSockets."""
