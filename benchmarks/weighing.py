@@ -10,10 +10,10 @@ import psutil
 from clients import Target, closed_loop
 from figures import Figure, Measured
 from processes import memory_of, tree_seconds
-from workload import NEW_TOKENS, long_prompts
+from workload import LONG_ANSWER, NEW_TOKENS, long_prompts
 
 NUM_STREAMS = 32
-PROMPT_TOKENS = 950  # with the answer a little less than 1,024, all that some servers have for it
+PROMPT_TOKENS = 960  # with the answer just below 1,024, all that some servers have for one
 SEED = 1000  # beyond the rounds': no prompt begins as one that was asked before
 POLL_SECONDS = 1.0
 
@@ -23,7 +23,7 @@ async def full_load(target: Target, pid: int) -> Measured:
 
     Raises `ServerError` as `ask` does.
     """
-    texts = islice(long_prompts(SEED, PROMPT_TOKENS), NUM_STREAMS)
+    texts = islice(long_prompts(SEED, PROMPT_TOKENS, LONG_ANSWER), NUM_STREAMS)
     weighed: Measured = {}
     watching = asyncio.create_task(_watch(pid, weighed))
     try:

@@ -10,6 +10,8 @@ NUM_LONG_PROMPTS = 4
 LEAST_REQUESTS = 4  # of all streams of a load together: fewer say little
 # What the chat template of the model adds to a message, and this module's own sentence.
 TEMPLATE_TOKENS = 48
+SHORT_ANSWER = "Which of these words is the longest?"
+LONG_ANSWER = "Tell a long story about people who use these words."
 
 # Each is one token where a space stands before it.
 WORDS = [
@@ -82,12 +84,14 @@ def label(num_streams: int) -> str:
     return f"{num_streams} stream{'s' * (num_streams > 1)}"
 
 
-def long_prompts(seed: int, num_tokens: int = LONG_PROMPT_TOKENS) -> Iterator[str]:
+def long_prompts(
+    seed: int, num_tokens: int = LONG_PROMPT_TOKENS, ending: str = SHORT_ANSWER
+) -> Iterator[str]:
     """Questions of about `num_tokens`, each different from its first word on."""
     draw = random.Random(seed)  # noqa: S311 (nothing is secret here)
     while True:
         words = draw.choices(WORDS, k=num_tokens - TEMPLATE_TOKENS)
-        yield f"{' '.join(words)}. Which of these words is the longest?"
+        yield f"{' '.join(words)}. {ending}"
 
 
 def poisson_arrivals(rate_per_second: float, num_requests: int, seed: int) -> list[float]:
