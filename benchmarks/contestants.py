@@ -4,7 +4,7 @@ import re
 import shlex
 import subprocess
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -13,7 +13,6 @@ from processes import SOURCE, weights
 CONTEXT_TOKENS = 1024
 MODEL = "smollm2"
 ENGINES = ("continuous", "compiled")
-AUTO = "auto"
 LAUNCHER = Path(__file__).with_name("transformers_serve.py")
 IN_PROCESS = Path(__file__).with_name("in_process.py")
 # Its continuous batching takes more memory than a small machine has unless it is told how much.
@@ -36,19 +35,21 @@ class Contestant:
 
 @dataclass(frozen=True, slots=True)
 class Setup:
-    """How the daemon serves: an engine, and what it makes of the blocks of a .gguf file."""
+    """How the daemon serves: an engine, and further keys of the model whose values are words."""
 
     name: str
     engine: str
-    gguf: str = AUTO
+    keys: Mapping[str, str] = field(default_factory=dict)
 
 
+KEPT, MADE_BFLOAT16 = {"gguf": "keep"}, {"gguf": "dequantize"}
 COMPARED = (
-    Setup("compiled Q4_1", "compiled", "keep"),
-    Setup("continuous Q4_1", "continuous", "keep"),
-    Setup("compiled bf16", "compiled", "dequantize"),
+    Setup("compiled Q4_1", "compiled", KEPT),
+    Setup("compiled Q4_1, int8 KV", "compiled", KEPT | {"kv_cache_dtype": "int8"}),
+    Setup("continuous Q4_1", "continuous", KEPT),
+    Setup("compiled bf16", "compiled", MADE_BFLOAT16),
 )
-OTHERS = (Setup("continuous bf16", "continuous", "dequantize"),)
+OTHERS = (Setup("continuous bf16", "continuous", MADE_BFLOAT16),)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +63,8 @@ class InProcess:
     about: str
 
     def command(self, arguments: Sequence[str]) -> list[str]:
-        what = ["--engine", self.setup.engine, "--gguf", self.setup.gguf]
-        what += ["--cache", str(self.cache), "--json"]
+        what = ["--engine", self.setup.engine, "--cache", str(self.cache), "--json", "--set"]
+        what += [f"{key}={value}" for key, value in self.setup.keys.items()]
         return [sys.executable, str(IN_PROCESS), *what, *arguments]
 
 
@@ -141,10 +142,10 @@ def daemons(
     """The daemon in each setup, each with directories of its own."""
     found = []
     for setup in setups:
-        own = directory / setup.name.replace(" ", "-")
+        own = directory / re.sub(r"\W+", "-", setup.name)
         own.mkdir()
-        key = "" if setup.gguf == AUTO else f', gguf = "{setup.gguf}"'
-        contestant = daemon(setup.engine, own, source, f"{key}{more}")
+        keys = "".join(f', {key} = "{value}"' for key, value in setup.keys.items())
+        contestant = daemon(setup.engine, own, source, f"{keys}{more}")
         found.append(replace(contestant, name=f"serve-daemon {setup.name}"))
     return found
 

@@ -53,6 +53,9 @@ def options() -> argparse.Namespace:
     add("--cache", type=Path, help="where converted weights and packages are; by default nowhere")
     add("--streams", type=int, nargs="+", default=[1, 4, 16, 32])
     add("--requests", type=int, default=2, help="requests of each stream, at least")
+    add(
+        "--set", nargs="*", default=[], metavar="KEY=VALUE", help="of the model, where it is a word"
+    )
     add("--seed", type=int, default=0, help="which prompts are asked")
     add("--json", action="store_true", help="print figures for a program, of one engine")
     return parser.parse_args()
@@ -98,7 +101,9 @@ def main() -> None:
     chosen = options()
     with tempfile.TemporaryDirectory() as directory:
         for engine in chosen.engine:
-            here = engine_here(spec_of(engine, chosen), chosen.cache or Path(directory))
+            keys = dict(each.split("=", 1) for each in chosen.set)
+            spec = msgspec.structs.replace(spec_of(engine, chosen), **keys)
+            here = engine_here(spec, chosen.cache or Path(directory))
             measured = measure(here, chosen)
             if chosen.json:
                 sys.stdout.buffer.write(msgspec.json.encode(rows(measured)) + b"\n")

@@ -22,7 +22,7 @@ import uvloop
 import sections
 from bench import machine
 from clients import Target, ask
-from contestants import AUTO, ENGINES, Contestant, Setup, daemons
+from contestants import ENGINES, Contestant, Setup, daemons
 from figures import Reply
 from first_start import first_start
 from processes import (
@@ -144,7 +144,6 @@ def options() -> argparse.Namespace:
     add("--prompt-tokens", type=int, default=2000)
     add("--rounds", type=int, default=3)
     add("--source", default=SOURCE)
-    add("--gguf", default=AUTO, help="what becomes of the blocks of a .gguf file")
     add("--more", default="", help="further keys of the model, as in a file, each after a comma")
     add("--give-up", type=float, default=180.0, help="seconds that one request may take")
     add("--note", default="", help="what else is to be known of this run")
@@ -168,7 +167,7 @@ def main() -> None:
     stop_servers_when_terminated()
     rows: list[str] = []
     with tempfile.TemporaryDirectory() as directory:
-        setups = [Setup(engine, engine, chosen.gguf) for engine in chosen.engines]
+        setups = [Setup(engine, engine) for engine in chosen.engines]
         for contestant in daemons(setups, Path(directory), chosen.source, chosen.more):
             try:
                 print(first_start(contestant, chosen.give_up).line(contestant.name), flush=True)

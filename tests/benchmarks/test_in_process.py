@@ -64,6 +64,7 @@ def test_a_whole_run_prints_the_figures_of_the_servers(tmp_path: Path) -> None:
     """Of a model that is made on the spot, by the program as it is run beside them."""
     asked = ["--engine", "continuous", "--streams", "1", "3", "--json", "--load-format", "dummy"]
     where = ["--source", str(write("tiny", tmp_path)), "--cache", str(tmp_path / "cache")]
+    where += ["--set", "attn_implementation=sdpa"]
     ran = subprocess.run(
         [sys.executable, in_process.__file__, *asked, *where], capture_output=True, check=True
     )

@@ -44,7 +44,9 @@ def in_process(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, source: str) -> 
     program = tmp_path / "program.py"
     program.write_text(source)
     monkeypatch.setattr(contestants, "IN_PROCESS", program)
-    return InProcess("tiny in process", Setup("tiny", "tiny", "keep"), "tiny", tmp_path, "")
+    return InProcess(
+        "tiny in process", Setup("tiny", "tiny", {"gguf": "keep"}), "tiny", tmp_path, ""
+    )
 
 
 def test_an_engine_in_process_tells_its_figures(
@@ -52,8 +54,8 @@ def test_an_engine_in_process_tells_its_figures(
 ) -> None:
     """It is a program of its own, asked for the same streams and prompts."""
     source = (
-        "import sys; assert sys.argv[1:] == ['--engine', 'tiny', '--gguf', 'keep',"
-        " '--cache', %r, '--json',"
+        "import sys; assert sys.argv[1:] == ['--engine', 'tiny', '--cache', %r, '--json',"
+        " '--set', 'gguf=keep',"
         " '--streams', '1', '--seed', '0', '--requests', '1'], sys.argv;"
         ' print(\'[["1 stream: throughput", "tokens/s", true, 40.0]]\')'
     )
