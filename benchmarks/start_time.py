@@ -2,8 +2,8 @@
 
     make bench-start
 
-Both serve the same GGUF file on a CPU in bfloat16, take turns, and start with warm file caches;
-the daemon has been started once before, so that its conversion of the file is in its cache.
+Both serve the same GGUF file on a CPU, take turns, and start with warm file caches; the daemon has
+been started once before, so that what it made of the file is in its cache.
 """
 
 import statistics
@@ -26,7 +26,7 @@ def main(python: str) -> None:
     plain, batching = (transformers_serve(python, flags, 1) for flags in ((), BATCHING))
     with tempfile.TemporaryDirectory() as directory:
         ours = daemon("continuous", Path(directory))
-        print(f"first start of the daemon, converting the file: {seconds_of(ours):.2f} s")
+        print(f"first start of the daemon: {seconds_of(ours):.2f} s")
         rounds = []
         for _ in range(ROUNDS):
             figures = seconds_of(ours), seconds_of(plain), seconds_of(batching)
