@@ -1,7 +1,9 @@
 """How the outputs of a step leave the engine."""
 
 import asyncio
-from typing import Any
+import socket
+from collections.abc import AsyncIterator
+from contextlib import suppress
 from unittest import mock
 
 import msgspec
@@ -23,6 +25,7 @@ from serve_daemon.wire.messages import (
     Welcome,
 )
 from serve_daemon.wire.sampling import Sampling
+from serve_daemon.wire.transport import adopt
 
 
 class Silent:
@@ -45,26 +48,22 @@ class Silent:
     def stop(self) -> None: ...
 
 
-class Gateway(asyncio.Transport):
-    """Keeps what it is sent."""
+class Gateway:
+    """The other end of a connection."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.bytes = b""
-
-    def write(self, data: Any) -> None:
-        self.bytes += data
-
-    def is_closing(self) -> bool:
-        return False
-
-    def get_write_buffer_size(self) -> int:
-        return 0
+    def __init__(self, connected: socket.socket) -> None:
+        self._socket = connected
+        self._receiver = Receiver[FromEngine](msgspec.msgpack.Decoder(FromEngine))
+        self._outputs: list[Output] = []
 
     @property
     def outputs(self) -> list[Output]:
-        messages = Receiver[FromEngine](msgspec.msgpack.Decoder(FromEngine)).feed(self.bytes)
-        return [output for each in messages if isinstance(each, Step) for output in each.outputs]
+        """All that it was sent so far."""
+        with suppress(BlockingIOError):
+            while data := self._socket.recv(65536):
+                steps = [each for each in self._receiver.feed(data) if isinstance(each, Step)]
+                self._outputs += [output for each in steps for output in each.outputs]
+        return self._outputs
 
 
 OUTPUT = Output(sequence=1, tokens=[7])
@@ -76,37 +75,47 @@ async def server() -> Server:
     return Server(engine=Silent(), welcome=Welcome("e1", "m"), loop=loop, on_fatal=lambda _: None)
 
 
-def connect(server: Server) -> tuple[Connection, Gateway]:
+@pytest.fixture
+async def connected(server: Server) -> AsyncIterator[tuple[Connection, Gateway]]:
     """A gateway with one sequence."""
-    connection, gateway = server.connection(), Gateway()
-    connection.connection_made(gateway)
-    connection.live[OUTPUT.sequence] = {}
-    return connection, gateway
+    ours, theirs = socket.socketpair()
+    theirs.setblocking(False)
+    with ours, theirs:
+        connection = server.connection()
+        await adopt(connection, ours)
+        connection.live[OUTPUT.sequence] = {}
+        yield connection, Gateway(theirs)
+        connection.abort()
+        await asyncio.sleep(0)
 
 
-async def test_a_step_returns_when_its_outputs_are_on_their_way(server: Server) -> None:
-    """What comes after it may keep the interpreter for long."""
-    connection, gateway = connect(server)
-
-    def compute() -> list[Output]:
-        server.step({connection.owner: [OUTPUT]})
-        return gateway.outputs
-
-    assert await asyncio.to_thread(compute) == [OUTPUT]
-
-
-async def test_a_step_does_not_wait_for_a_loop_that_has_no_time(server: Server) -> None:
-    """Here it is in the loop's way itself."""
-    connection, gateway = connect(server)
+async def test_outputs_are_with_the_gateway_when_a_step_returns(
+    server: Server, connected: tuple[Connection, Gateway]
+) -> None:
+    """Whatever the event loop is busy with: here it is in the loop's way itself."""
+    connection, gateway = connected
     server.step({connection.owner: [OUTPUT]})
-    assert not gateway.outputs
-    await asyncio.sleep(0)
     assert gateway.outputs == [OUTPUT]
 
 
-async def test_what_a_gateway_has_here_is_bounded(server: Server) -> None:
+async def test_a_sequence_is_let_go_after_its_last_output(
+    server: Server, connected: tuple[Connection, Gateway]
+) -> None:
+    """What another thread had sent counts, as soon as the loop has time."""
+    connection, gateway = connected
+    last = Output(1, [7], Finish.STOP)
+    await asyncio.to_thread(server.step, {connection.owner: [last]})
+    await asyncio.sleep(0)
+    assert gateway.outputs == [last]
+    assert not connection.live
+    assert server.idle_seconds < 60
+
+
+async def test_what_a_gateway_has_here_is_bounded(
+    server: Server, connected: tuple[Connection, Gateway]
+) -> None:
     """More is refused, and computed once others have ended."""
-    connection, gateway = connect(server)
+    connection, gateway = connected
     with mock.patch.object(servers, "MAX_SEQUENCES", 2):
         for number in (2, 3):
             connection._on_message(Submit(number, "r", [1], 9, [0], Sampling()))
@@ -120,10 +129,10 @@ async def test_what_a_gateway_has_here_is_bounded(server: Server) -> None:
 
 
 async def test_what_was_cancelled_before_the_engine_looked_at_it_is_counted(
-    server: Server,
+    server: Server, connected: tuple[Connection, Gateway]
 ) -> None:
     """It waits for the computing thread; so nobody fills an engine that makes no step."""
-    connection, gateway = connect(server)
+    connection, gateway = connected
     with mock.patch.object(servers, "MAX_SEQUENCES", 3):
         for number in range(10, 16):
             connection._on_message(Submit(number, "r", [1], 9, [0], Sampling()))
@@ -135,9 +144,11 @@ async def test_what_was_cancelled_before_the_engine_looked_at_it_is_counted(
     assert set(connection.live) == {1, 16}
 
 
-async def test_what_the_engine_does_not_do_is_refused(server: Server) -> None:
+async def test_what_the_engine_does_not_do_is_refused(
+    connected: tuple[Connection, Gateway],
+) -> None:
     """One that generates makes no vectors; the gateway is told so, and nobody waits."""
-    connection, gateway = connect(server)
+    connection, gateway = connected
     connection._on_message(Embed(2, "r", [[1]]))
     [refusal] = gateway.outputs
     assert (refusal.sequence, refusal.finish) == (2, Finish.REFUSED)
@@ -145,15 +156,18 @@ async def test_what_the_engine_does_not_do_is_refused(server: Server) -> None:
     assert set(connection.live) == {OUTPUT.sequence}
 
 
-async def test_the_log_says_whose_a_sequence_is(server: Server) -> None:
+async def test_the_log_says_whose_a_sequence_is(
+    connected: tuple[Connection, Gateway],
+) -> None:
     """With request, trace and key, as far as there are any; only what failed is no detail."""
-    connection, _ = connect(server)
+    connection, _ = connected
     whose = {"request_id": "r", "trace_id": "t" * 32, "key": "team"}
     with structlog.testing.capture_logs() as lines:
         for number in (2, 3, 4):
             order = Submit(number, "r", [1, 1], 9, [0], Sampling(), trace_id="t" * 32, key="team")
             connection._on_message(order)
         connection.deliver([Output(2, [7], Finish.STOP), Output(3, [], Finish.ERROR, "broken")])
+        await asyncio.sleep(0)
         connection._on_message(Cancel(4))
         connection._on_message(Embed(5, "other", [[1]]))
     told = [(each["log_level"], each["event"]) for each in lines]

@@ -5,12 +5,17 @@ of them has lost its core to another process, all wait: a step of two threads be
 processes takes ten times as long as a step of one thread.
 """
 
+import os
+import threading
+from contextlib import suppress
 from pathlib import Path
+from typing import BinaryIO
 
 WINDOW_SECONDS = 0.25  # of computing, before anything is concluded
 CONTENDED_SHARE = 0.4  # of the time without a core; a thread that waits less is still worth having
 SHORTEST_PATIENCE_SECONDS = 0.5  # before more threads are tried again; doubles as it fails
 LONGEST_PATIENCE_SECONDS = 16.0
+COUNTS_BYTES = 128  # of three numbers, as the kernel writes them
 
 
 class Pace:
@@ -57,14 +62,24 @@ class Pace:
         self._calm_seconds = 0.0
 
 
+class _Counts(threading.local):
+    """The kernel's counts of each thread that asks, whose file stays open: opening it is dear."""
+
+    def __init__(self) -> None:
+        self.file: BinaryIO | None = None
+        with suppress(OSError):
+            self.file = Path("/proc/thread-self/schedstat").open("rb", buffering=0)  # noqa: SIM115
+
+
+_counts = _Counts()
+
+
 def core_wait_seconds() -> float:
     """How long this thread was ready to run and had no core, since it began.
 
     What it waited for other threads of its own process is not in it. 0 where Linux does not count
     (Documentation/scheduler/sched-stats.rst).
     """
-    try:
-        counts = Path("/proc/thread-self/schedstat").read_bytes().split()
-    except OSError:
+    if _counts.file is None:
         return 0.0
-    return int(counts[1]) / 1e9
+    return int(os.pread(_counts.file.fileno(), COUNTS_BYTES, 0).split()[1]) / 1e9

@@ -4,6 +4,7 @@ import asyncio
 import os
 import signal
 import socket
+import sys
 import threading
 from pathlib import Path
 from typing import NoReturn
@@ -46,6 +47,9 @@ SPINNING = {"GOMP_SPINCOUNT": "20000"}
 # Programs that oneDNN keeps, one for each number of tokens of a step and each shape of a weight; of
 # the usual 1024, most are never run again.
 KEPT_PROGRAMS = {"ONEDNN_PRIMITIVE_CACHE_CAPACITY": "128"}
+# For so long a thread waits before it asks another one for the interpreter. The usual 5 ms may be
+# longer than a step: the event loop would miss the end of several before it had its turn.
+SWITCH_SECONDS = 0.0005
 
 log = structlog.get_logger()
 
@@ -69,6 +73,7 @@ class Program:
         """Serve until told to leave; does not return but by an exception."""
         for name, value in (QUIET | SPINNING | KEPT_PROGRAMS).items():
             os.environ.setdefault(name, value)
+        sys.setswitchinterval(SWITCH_SECONDS)
         signal.signal(signal.SIGTERM, lambda _number, _frame: self._exit(0))
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the supervisor hears it too, and drains
         die_with_parent()

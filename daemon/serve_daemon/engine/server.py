@@ -2,7 +2,6 @@
 
 import asyncio
 import itertools
-import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -20,12 +19,12 @@ from serve_daemon.wire.messages import (
     ToEngine,
     Welcome,
 )
-from serve_daemon.wire.transport import MAX_UNSENT_BYTES, Peer
+from serve_daemon.wire.threaded import ThreadedPeer
+from serve_daemon.wire.transport import MAX_UNSENT_BYTES
 
 # Of one gateway at a time, and of all since the last outputs: what was cancelled meanwhile waits
 # for the computing thread, too. Gateways that do as they should have not a hundredth of it here.
 MAX_SEQUENCES = 16 * 1024
-PATIENCE_SECONDS = 0.005  # of the computing thread, for the event loop between two steps
 
 log = structlog.get_logger()
 
@@ -33,8 +32,11 @@ log = structlog.get_logger()
 Whose = dict[str, str]  # what a log line says of whose sequence it is about
 
 
-class Connection(Peer[ToEngine]):
-    """One gateway: it is welcomed, and owns the sequences that it submits."""
+class Connection(ThreadedPeer[ToEngine]):
+    """One gateway: it is welcomed, and owns the sequences that it submits.
+
+    `deliver` is called in the computing thread, all else in the event loop's.
+    """
 
     max_unsent_bytes = 16 * 1024 * 1024
 
@@ -53,13 +55,15 @@ class Connection(Peer[ToEngine]):
     def deliver(self, outputs: list[Output]) -> None:
         """Send what is of sequences that were neither cancelled nor ended before."""
         wanted = [output for output in outputs if output.sequence in self.live]
-        ended = [output for output in wanted if output.finish is not None]
-        for output in ended:
-            _log_end(output, self.live.pop(output.sequence, {}))
-        if ended:
-            self._server.note_end()
         if wanted:
             self.send(Step(wanted))
+        if ended := [output for output in wanted if output.finish is not None]:
+            self._server.loop.call_soon_threadsafe(self._end, ended)
+
+    def _end(self, ended: list[Output]) -> None:
+        for output in ended:
+            _log_end(output, self.live.pop(output.sequence, {}))
+        self._server.note_end()
 
     def _on_message(self, message: ToEngine) -> None:
         match message:
@@ -111,9 +115,8 @@ class Server:
         self.takes = _taken_by(engine)
         self.num_new = 0  # sequences, since the last outputs
         self._welcome = welcome
-        self._loop = loop
+        self.loop = loop
         self._on_fatal = on_fatal
-        self._delivered = threading.Event()
         self._owners = itertools.count()
         self._connections: dict[int, Connection] = {}
         self._on_empty: Callable[[], None] | None = None
@@ -124,11 +127,11 @@ class Server:
         """Since the last sequence ended, or the first could begin; 0 while there is one."""
         if any(connection.live for connection in self._connections.values()):
             return 0.0
-        return self._loop.time() - self._last_end
+        return self.loop.time() - self._last_end
 
     def note_end(self) -> None:
         """A sequence has ended, or from now on one could begin."""
-        self._last_end = self._loop.time()
+        self._last_end = self.loop.time()
 
     def connection(self) -> Connection:
         """The peer for one more gateway."""
@@ -157,27 +160,18 @@ class Server:
         self._tell_if_empty()
 
     def step(self, outputs: Outputs) -> None:
-        """Return once the outputs are on their way, or the loop has no time for them.
+        """Return once the outputs are on their way.
 
-        A compiled step keeps the interpreter from its begin to its end: what the event loop has
-        not done between two steps it does a whole step later.
+        A compiled step keeps the interpreter from its begin to its end: what waited for the event
+        loop between two steps would be sent a whole step later.
         """
-        self._delivered.clear()
-        self._loop.call_soon_threadsafe(self._deliver, outputs)
-        self._delivered.wait(PATIENCE_SECONDS)
-
-    def fatal(self, error: BaseException) -> None:
-        self._loop.call_soon_threadsafe(self._on_fatal, error)
-
-    def _deliver(self, outputs: Outputs) -> None:
-        self._send(outputs)
-        self._delivered.set()
-
-    def _send(self, outputs: Outputs) -> None:
         self.num_new = 0
         for owner, of_owner in outputs.items():
             if (connection := self._connections.get(owner)) is not None:
                 connection.deliver(of_owner)
+
+    def fatal(self, error: BaseException) -> None:
+        self.loop.call_soon_threadsafe(self._on_fatal, error)
 
     def _tell_if_empty(self) -> None:
         if self._on_empty is not None and not self._connections:

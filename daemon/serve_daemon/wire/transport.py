@@ -42,13 +42,22 @@ class Peer(asyncio.Protocol, Generic[T]):
         self._transport: asyncio.Transport | None = None
 
     def send(self, message: object) -> None:
+        if self.is_open:
+            self.send_frame(encode(message, self._encoder))
+
+    def send_frame(self, frame: bytes) -> None:
+        """Send what is encoded already."""
         if self._transport is None or self._transport.is_closing():
             return
         if self.unsent_bytes > self.max_unsent_bytes:
             self._error = UnreadError(f"the peer has left {self.unsent_bytes} bytes unread")
             self.abort()
         else:
-            self._transport.write(encode(message, self._encoder))
+            self._transport.write(frame)
+
+    @property
+    def is_open(self) -> bool:
+        return self._transport is not None and not self._transport.is_closing()
 
     def close(self) -> None:
         """Send what is buffered, then end the conversation; `on_lost` follows."""

@@ -62,6 +62,7 @@ class Loop:
         self.wanted_threads = 1
         self._pace = Pace(1)
         self._threads = 0
+        self._waited_seconds = 0.0  # for a core, up to the begin of this step
         self.steps = 0
         self.generated_tokens = 0
         self.last_progress = time.monotonic()
@@ -89,6 +90,7 @@ class Loop:
         if not self._running and not self._waiting:
             self._carry_out(self._commands.get())
             self.last_progress = time.monotonic()
+            self._waited_seconds = core_wait_seconds()
         while not self._commands.empty():
             self._carry_out(self._commands.get())
 
@@ -136,7 +138,7 @@ class Loop:
     # ------------------------------------------------ a step
 
     def _step(self) -> None:
-        start, waited = time.monotonic(), core_wait_seconds()
+        start = time.monotonic()
         self._adapt_threads()
         num_decoding = sum(sequence.is_decoding for sequence in self._running)
         num_prompts = len(self._running) - num_decoding
@@ -146,10 +148,11 @@ class Loop:
         for piece in pieces:
             piece.sequence.num_computed = piece.stop
         outputs = self._sample([piece for piece in pieces if piece.is_last], logits)
-        now = time.monotonic()
+        now, waited = time.monotonic(), core_wait_seconds()
         num_prompt = sum(piece.stop - piece.start for piece in pieces) - num_decoding
         self._budget.add_step(now - start, num_decoding, num_prompt)
-        self._pace.add_step(now - start, core_wait_seconds() - waited)
+        self._pace.add_step(now - start, waited - self._waited_seconds)
+        self._waited_seconds = waited
         self.steps += 1
         self.last_progress = now
         if outputs and self.sink is not None:
