@@ -49,7 +49,9 @@ def test_a_library_is_compiled_once(tmp_path: Path) -> None:
     compiler = script(tmp_path / "compiler", body + 'touch "$2"; }')
     library = build.build(compiler, tmp_path / "cache")
     assert build.build(compiler, tmp_path / "cache") == library
-    assert count.read_text() == "\n"
+    assert {path.suffix for path in (tmp_path / "cache").iterdir()} == {".so", ".lock"}
+    sources = list(build.SOURCES.glob("*.cpp"))
+    assert count.read_text() == "\n" * (len(sources) + 1)  # and one that links them
     other = script(tmp_path / "other", "echo another version")
     assert build.key(other) != library.stem
 
@@ -59,7 +61,7 @@ def test_nothing_is_left_of_a_compilation_that_failed(tmp_path: Path) -> None:
     compiler = script(tmp_path / "compiler", '[ "$1" = --version ] || exit 1')
     with pytest.raises(subprocess.CalledProcessError):
         build.build(compiler, tmp_path / "cache")
-    assert list((tmp_path / "cache").glob("*.so")) == []
+    assert [path.suffix for path in (tmp_path / "cache").iterdir()] == [".lock"]
 
 
 def test_a_compiler_that_fails_is_told_once(

@@ -6,6 +6,8 @@ import os
 import platform
 import shutil
 import subprocess
+import tempfile
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import structlog
@@ -22,7 +24,7 @@ COMPILE_SECONDS = 300
 # on torch's own threads and links no OpenMP.
 TORCH_TARGET = "0x020b000000000000"
 FLAGS = (
-    *("-std=c++20", "-O3", "-fPIC", "-shared", "-fvisibility=hidden", "-fno-math-errno"),
+    *("-std=c++20", "-O3", "-fPIC", "-fvisibility=hidden", "-fno-math-errno"),
     *("-w", "-DTORCH_STABLE_ONLY", f"-DTORCH_TARGET_VERSION={TORCH_TARGET}"),
 )
 
@@ -34,7 +36,7 @@ _failed: set[str] = set()
 def load(cache: Path) -> bool:
     """Whether the C++ operators are in place; where not, the reference is, and a warning said why.
 
-    The first call of all compiles them into `cache` (about 15 s); a library beside this module,
+    The first call of all compiles them into `cache` (about 10 s); a library beside this module,
     as a wheel may bring one, needs no compiler.
     """
     if _loaded:
@@ -64,20 +66,31 @@ def build(compiler: str, directory: Path) -> Path:
     directory.mkdir(parents=True, exist_ok=True)
     with locked(directory / f"{target.stem}.lock"):
         if not target.exists():
-            partial = directory / f"{target.stem}.partial"
-            _run([*command(compiler), "-o", str(partial)])
-            partial.rename(target)
+            with tempfile.TemporaryDirectory(dir=directory, prefix=f"{target.stem}.") as parts:
+                _make(compiler, Path(parts)).rename(target)
     return target
 
 
-def command(compiler: str) -> list[str]:
-    """What compiles every source, without the name of the result."""
-    home = Path(torch.__file__).parent
-    return [
-        *(*compiler.split(), *FLAGS, f"-I{home / 'include'}"),
-        *map(str, sorted(SOURCES.glob("*.cpp"))),
-        *(f"-L{home / 'lib'}", "-ltorch_cpu", "-lc10"),
-    ]
+def compiling(compiler: str, source: Path, result: Path) -> list[str]:
+    """What compiles one source."""
+    includes = f"-I{Path(torch.__file__).parent / 'include'}"
+    return [*compiler.split(), *FLAGS, includes, "-c", str(source), "-o", str(result)]
+
+
+def linking(compiler: str, parts: list[Path], result: Path) -> list[str]:
+    """What makes a library of them."""
+    libraries = (f"-L{Path(torch.__file__).parent / 'lib'}", "-ltorch_cpu", "-lc10")
+    return [*compiler.split(), "-shared", *map(str, parts), *libraries, "-o", str(result)]
+
+
+def _make(compiler: str, directory: Path) -> Path:
+    """Compile the sources, as many at once as there are cores, and link them in `directory`."""
+    sources = sorted(SOURCES.glob("*.cpp"))
+    parts = [directory / f"{source.stem}.o" for source in sources]
+    with ThreadPoolExecutor(len(os.sched_getaffinity(0))) as pool:
+        list(pool.map(lambda *pair: _run(compiling(compiler, *pair)), sources, parts))
+    _run(linking(compiler, parts, directory / "library.so"))
+    return directory / "library.so"
 
 
 def key(compiler: str) -> str:

@@ -11,6 +11,7 @@
 
 #if defined(__x86_64__)
 #define SERVE_X86 1
+#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
@@ -31,6 +32,10 @@
 #define SERVE_AVX512 "avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,prefer-vector-width=512"
 #define SERVE_AVX512_BF16 \
   "avx512bf16,avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,prefer-vector-width=512"
+
+#define SERVE_AVX512_VNNI \
+  "avx512vnni,avx512f,avx512bw,avx512vl,avx512dq,avx2,fma,f16c,prefer-vector-width=512"
+#define SERVE_AVX_VNNI "avxvnni,avx2,fma,f16c"
 
 #define SERVE_INLINE static inline __attribute__((always_inline))
 
@@ -58,6 +63,14 @@ inline Level supported() {
   return Level::portable;
 #endif
 }
+
+#if defined(SERVE_X86)
+// CPUID leaf 7, subleaf 1, EAX bit 4; not every compiler's __builtin_cpu_supports knows it.
+inline bool has_avx_vnni() {
+  unsigned eax = 0, ebx, ecx, edx;
+  return __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) && (eax >> 4 & 1);
+}
+#endif
 
 inline Level level() { return supported() < limit ? supported() : limit; }
 
