@@ -35,6 +35,24 @@ BROKEN = [
         '1:27: models.a.kv_cache_dtype: has no effect with engine "continuous", remove it',
     ),
     (
+        "models.a.gguf = 'keep'\nmodels.a.quantization = 'bnb-4bit'",
+        (
+            '1:17: models.a.gguf: "keep" leaves the weights as they are, and quantization'
+            ' "bnb-4bit" would change them, remove one of the two'
+        ),
+    ),
+    (
+        "models.a.gguf = 'keep'\nmodels.a.dtype = 'float16'",
+        (
+            '1:17: models.a.gguf: "keep" computes in bfloat16 or float32, choose one of these as'
+            " dtype"
+        ),
+    ),
+    (
+        "models.a.gguf = 'keep'\nmodels.a.engine = 'embedding'",
+        '1:17: models.a.gguf: has no effect with engine "embedding", remove it',
+    ),
+    (
         "server.listen = ['a:1', '[::1]:1', 'a:01']",
         '1:36: server.listen: "a:01" is listed twice, remove one',
     ),

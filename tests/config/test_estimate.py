@@ -7,8 +7,9 @@ import msgspec
 import pytest
 
 from config.checkpoints import write_checkpoint, write_gguf
-from serve_daemon.config.dtypes import this_cpu_has_bf16
+from serve_daemon.config.dtypes import this_cpu_flags, this_cpu_has_bf16
 from serve_daemon.config.estimate import Estimate, estimate
+from serve_daemon.config.kept_gguf import is_fast
 from serve_daemon.config.probe import Device, Probe
 from serve_daemon.config.tuning import Model
 
@@ -112,8 +113,8 @@ def test_a_gpu_has_another_program(checkpoint: Path) -> None:
     assert of(checkpoint, machine, device="cpu") == of(checkpoint)
 
 
-def test_a_gguf_file_is_unpacked(tmp_path: Path) -> None:
-    """It takes as much as the same weights in plain."""
+def test_a_gguf_file_is_kept_or_unpacked(tmp_path: Path) -> None:
+    """It takes as much as its blocks, or as the same weights in plain."""
     metadata = {
         "general.architecture": "llama",
         "llama.block_count": 2,
@@ -123,9 +124,14 @@ def test_a_gguf_file_is_unpacked(tmp_path: Path) -> None:
         "llama.context_length": 1024,
     }
     shapes = {"token_embd.weight": (300, 64), "blk.0.ffn_up.weight": (128, 64)}
-    found = of(write_gguf(tmp_path / "a.gguf", metadata, shapes))
-    assert found.weights == 4 * (300 * 64 + 128 * 64)
-    assert found.kv_cache == 4 * 512 * TOKEN_BYTES
+    file = write_gguf(tmp_path / "a.gguf", metadata, shapes)
+    unpacked = of(file, gguf="dequantize")
+    assert unpacked.weights == 4 * (300 * 64 + 128 * 64)
+    assert unpacked.kv_cache == 4 * 512 * TOKEN_BYTES
+    assert of(file, quantization="bnb-8bit").weights < unpacked.weights
+    kept = of(file, gguf="keep").weights
+    assert kept == (320 * 64 + 128 * 64) // 32 * 18  # in whole panels of 32 rows
+    assert of(file).weights == (kept if is_fast(this_cpu_flags()) else unpacked.weights)
 
 
 def test_dummy_weights_need_no_file(tmp_path: Path) -> None:

@@ -81,8 +81,23 @@ def test_a_gguf_header(tmp_path: Path) -> None:
     header = gguf_header.read(file)
     long = {"words": Length(2000), "many": Length(2000)}
     assert header.metadata == metadata | long
-    assert header.tensors == [GgufTensor("output.weight", (300, 64)), GgufTensor("norm", (64,))]
-    assert tensors_of(file)[0] == Tensor("output.weight", (300, 64), "F32", 300 * 64 * 4)
+    values = -(-file.stat().st_size // 32) * 32  # where they would begin
+    assert header.tensors == [
+        GgufTensor("output.weight", (300, 64), 2, values),
+        GgufTensor("norm", (64,), 2, values),
+    ]
+    kept = 320 * 64 // 32 * 18  # rows are filled up to a multiple of 32
+    assert tensors_of(file)[0] == Tensor("output.weight", (300, 64), "F32", 300 * 64 * 4, kept)
+
+
+def test_where_each_entry_is(tmp_path: Path) -> None:
+    """So that a part of a header can be copied."""
+    file = write_gguf(tmp_path / "a.gguf", {"text": "hello", "number": 7}, {"norm": (64,)})
+    header, content = gguf_header.read(file), file.read_bytes()
+    entry = header.entries["text"]
+    assert content[entry.begin : entry.end].endswith(b"hello")
+    assert header.entries["number"].begin == entry.end
+    assert (header.entries["number"].end, len(content)) == (header.table.begin, header.table.end)
 
 
 def test_a_file_that_changed_is_read_again(tmp_path: Path) -> None:

@@ -86,6 +86,15 @@ def test_keys_and_values_in_8_bits_are_for_a_cpu() -> None:
     assert findings(text.format("cpu"), probe(CPU, GPU)) == []
 
 
+def test_blocks_of_a_gguf_file_are_kept_on_a_cpu() -> None:
+    """On a GPU they are unpacked, and who leaves it open gets that."""
+    text = "[models.a]\ngguf = '{}'\ndevice = '{}'"
+    message = '"keep" is for a CPU, and the model runs on a GPU, remove it'
+    assert findings(text.format("keep", "cuda"), probe(CPU, GPU)) == [("models.a.gguf", message)]
+    assert findings(text.format("keep", "cpu"), probe(CPU, GPU)) == []
+    assert findings(text.format("auto", "cuda"), probe(CPU, GPU)) == []
+
+
 def test_a_gpu_that_a_model_does_not_use_is_none() -> None:
     """`device` decides, not what the machine has."""
     text = "[models.a]\ndevice = 'cpu'\nuse_cuda_graph = true\nattn_implementation = '{}'"

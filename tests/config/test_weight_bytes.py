@@ -41,6 +41,16 @@ def test_packed_weights_are_tied_no_more() -> None:
     assert held(is_tied=True, is_packed=True) == held(is_packed=True) == VALUES * 2
 
 
+def test_what_stays_in_blocks() -> None:
+    """The output layer shares the embedding's; what is in none is unpacked."""
+    blocks = [msgspec.structs.replace(each, kept_bytes=100) for each in (EMBEDDING, LINEAR)]
+    tensors = [*blocks, NORM]
+    assert held(tensors, is_kept=True, is_packed=True) == 200 + 64 * 2
+    assert held(tensors) == (6400 + 8192 + 64) * 2
+    others = [EMBEDDING, blocks[1], NORM]
+    assert held(others, is_kept=True, is_packed=True) == 2 * 6400 * 2 + 100 + 64 * 2
+
+
 def test_only_linear_layers_are_quantized() -> None:
     """Not the embedding, the output layer and norms. 8 bits, with a scale for each row."""
     others = 2 * (VALUES - 8192)

@@ -45,7 +45,7 @@ async def gateway(tiny: EngineProcess) -> AsyncIterator[Gateway]:
 @pytest.fixture(scope="session")
 def smollm2_float32(model_cache: Path) -> Iterator[EngineProcess]:
     """The real model, in the type in which answers are reproducible to the last bit."""
-    spec = EngineSpec(model="smollm2", source=SMOLLM2, dtype="float32")
+    spec = EngineSpec(model="smollm2", source=SMOLLM2, dtype="float32", gguf="dequantize")
     with EngineProcess(spec, model_cache) as process:
         process.ready()
         yield process
@@ -53,7 +53,7 @@ def smollm2_float32(model_cache: Path) -> Iterator[EngineProcess]:
 
 @pytest.fixture(scope="session")
 def smollm2_bfloat16(model_cache: Path) -> Iterator[EngineProcess]:
-    spec = EngineSpec(model="smollm2", source=SMOLLM2, dtype="bfloat16")
+    spec = EngineSpec(model="smollm2", source=SMOLLM2, dtype="bfloat16", gguf="dequantize")
     with EngineProcess(spec, model_cache) as process:
         process.ready()
         yield process

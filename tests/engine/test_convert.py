@@ -9,6 +9,8 @@ from engine.client import EngineProcess
 from engine.models import write_gguf
 from serve_daemon.engine import convert
 from serve_daemon.engine.errors import EngineError
+from serve_daemon.engine.gguf import tokenizer
+from serve_daemon.engine.gguf.identity import key
 from serve_daemon.wire.messages import EngineSpec, Phase
 
 pytestmark = pytest.mark.model
@@ -19,17 +21,23 @@ def gguf(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_gguf(tmp_path_factory.mktemp("gguf") / "tiny.v1.gguf")
 
 
+@pytest.fixture(scope="module")
+def words(gguf: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The tokenizer of `gguf`."""
+    return tokenizer.ready(gguf, tmp_path_factory.mktemp("words"))
+
+
 def test_the_key_changes_with_all_that_matters() -> None:
     """Path, size, time, type: anything else is another conversion."""
     keys = {
-        convert.key("/a", 1, 1, "float32"),
-        convert.key("/b", 1, 1, "float32"),
-        convert.key("/a", 2, 1, "float32"),
-        convert.key("/a", 1, 2, "float32"),
-        convert.key("/a", 1, 1, "bfloat16"),
+        key("/a", 1, 1, "float32"),
+        key("/b", 1, 1, "float32"),
+        key("/a", 2, 1, "float32"),
+        key("/a", 1, 2, "float32"),
+        key("/a", 1, 1, "bfloat16"),
     }
     assert len(keys) == 5
-    assert convert.key("/a", 1, 1, "float32") in keys
+    assert key("/a", 1, 1, "float32") in keys
 
 
 def test_a_link_leads_to_the_conversion_of_its_file(gguf: Path, tmp_path: Path) -> None:
@@ -42,12 +50,13 @@ def test_a_link_leads_to_the_conversion_of_its_file(gguf: Path, tmp_path: Path) 
     )
 
 
-def test_two_at_once_convert_once(gguf: Path, tmp_path: Path) -> None:
+def test_two_at_once_convert_once(gguf: Path, words: Path, tmp_path: Path) -> None:
     """The second waits for the first and finds its work done."""
     target = convert.destination(gguf, tmp_path / "converted", "float32")
     context = multiprocessing.get_context("spawn")
     both = [
-        context.Process(target=convert.convert, args=(gguf, target, "float32")) for _ in range(2)
+        context.Process(target=convert.convert, args=(gguf, target, "float32", words))
+        for _ in range(2)
     ]
     for process in both:
         process.start()
@@ -82,8 +91,8 @@ def test_a_conversion_that_fails_says_why(tmp_path: Path) -> None:
     """It happens in another process, whose words are the engine's then."""
     broken = tmp_path / "broken.gguf"
     broken.write_bytes(b"GGUF" + b"\0" * 60)
-    target = convert.destination(broken, tmp_path / "converted", "float32")
+    target = tmp_path / "converted" / "broken"
     with pytest.raises(EngineError) as failure:
-        convert.convert_in_child(broken, target, "float32")
+        convert.convert_in_child(broken, target, "float32", tmp_path)
     assert "ended with status" not in failure.value.message
     assert not target.exists()

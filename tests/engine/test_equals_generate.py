@@ -96,7 +96,7 @@ async def test_every_architecture(
 @pytest.mark.parametrize("engine", GENERATING)
 async def test_smollm2(engine: str, count: int, model_cache: Path) -> None:
     """The real model, alone and all at once."""
-    spec = EngineSpec(model="smollm2", source=SMOLLM2, engine=engine, dtype="float32")
+    spec = EngineSpec("smollm2", SMOLLM2, engine=engine, dtype="float32", gguf="dequantize")
     if count == ALL:
         compile_step(spec, model_cache)
     with EngineProcess(spec, model_cache) as process:

@@ -13,6 +13,7 @@ from serve_daemon.config.located import located
 from serve_daemon.config.tuning import Model
 from serve_daemon.engine import convert
 from serve_daemon.engine.engines import GENERATING
+from serve_daemon.engine.gguf import tokenizer
 from serve_daemon.wire.messages import EngineSpec
 
 pytestmark = pytest.mark.model
@@ -29,7 +30,7 @@ def model_of(weights: str, engine: str, cache: Path) -> Model:
     assert gguf is not None
     plain = convert.destination(gguf, cache / "converted", "bfloat16")
     if weights != "GGUF" and not plain.exists():
-        convert.convert_in_child(gguf, plain, "bfloat16")
+        convert.convert_in_child(gguf, plain, "bfloat16", tokenizer.ready(gguf, cache))
     return Model.model_validate(
         {
             "source": SMOLLM2 if weights == "GGUF" else str(plain),

@@ -5,7 +5,7 @@ CONTINUOUS_KEYS = ("allow_block_sharing", "default_compile_level", *GPU_KEYS)
 UNUSED_KEYS = {  # by the engine that has no use for them
     "continuous": ("kv_cache_dtype",),
     "compiled": CONTINUOUS_KEYS,
-    "embedding": ("kv_cache_memory", "kv_cache_dtype", *CONTINUOUS_KEYS),
+    "embedding": ("gguf", "kv_cache_memory", "kv_cache_dtype", *CONTINUOUS_KEYS),
 }
 
 # Tokens of one step: a long prompt is cut, so that others' tokens don't wait for all of it.

@@ -7,6 +7,7 @@ from serve_daemon.config import attention, model_kind
 from serve_daemon.config.address import parse_address
 from serve_daemon.config.batching import UNUSED_KEYS
 from serve_daemon.config.checkpoint import GGUF, quantization_of
+from serve_daemon.config.kept_gguf import KEEP, hindrance
 from serve_daemon.config.layers import is_relative_path
 from serve_daemon.config.located import located
 from serve_daemon.config.machine import Broken, check_machine
@@ -128,6 +129,10 @@ def _engine(model: Model) -> Iterator[Broken]:
     for key in UNUSED_KEYS[model.engine]:
         if getattr(model, key) != Model.model_fields[key].default:
             yield (key, "engine"), f'has no effect with engine "{model.engine}", remove it'
+    if model.gguf == KEEP and model.engine != model_kind.EMBEDDING:
+        on_cpu = True  # else the machine's rules say so
+        if found := hindrance(model.engine, model.quantization, model.dtype, on_cpu=on_cpu):
+            yield ("gguf", found[0]), found[1]
     stored = quantization_of(model.source)
     if model.quantization != "none" and stored not in {"", GGUF}:
         message = f"the weights of {model.source} are quantized by {stored} already, remove it"

@@ -1,4 +1,4 @@
-"""Which type a model computes in, from what was asked for and what is there."""
+"""Which type a model computes in, from what was asked for and what the CPU can do."""
 
 from collections.abc import Iterable
 
@@ -22,16 +22,25 @@ def resolve(asked: str, checkpoint: str, device_kind: str, *, cpu_has_bf16: bool
 
 def has_bf16(cpu_info: Iterable[str]) -> bool:
     """Whether the lines of /proc/cpuinfo tell of a CPU that computes in bfloat16."""
+    return not BF16_FLAGS.isdisjoint(flags_of(cpu_info))
+
+
+def flags_of(cpu_info: Iterable[str]) -> frozenset[str]:
+    """What the lines of /proc/cpuinfo say that the CPU can do."""
     for line in cpu_info:
         name, _, flags = line.partition(":")
         if name.strip() in {"flags", "Features"}:
-            return not BF16_FLAGS.isdisjoint(flags.split())
-    return False
+            return frozenset(flags.split())
+    return frozenset()
 
 
 def this_cpu_has_bf16() -> bool:
+    return not BF16_FLAGS.isdisjoint(this_cpu_flags())
+
+
+def this_cpu_flags() -> frozenset[str]:
     try:
         with open("/proc/cpuinfo", encoding="ascii", errors="replace") as lines:  # noqa: PTH123
-            return has_bf16(lines)
+            return flags_of(lines)
     except OSError:
-        return False
+        return frozenset()

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from msgspec import Struct
 
-from serve_daemon.config import dtypes, kv_cache, model_kind
+from serve_daemon.config import dtypes, kept_gguf, kv_cache, model_kind
 from serve_daemon.config.architecture import Architecture, architecture_of
 from serve_daemon.config.batching import step_tokens, texts_tokens
 from serve_daemon.config.checkpoint import BITSANDBYTES, GGUF, quantization_of
@@ -122,7 +122,17 @@ class _Subject(Struct, frozen=True):
             on_cpu=on_cpu,
             is_packed=on_cpu and is_plain and dtypes.this_cpu_has_bf16(),
             is_tied=self.architecture.is_tied,
+            is_kept=self._is_kept,
         )
+
+    @property
+    def _is_kept(self) -> bool:
+        """Whether the blocks of a GGUF file stay as they are."""
+        model, on_cpu = self.model, self._kind == CPU
+        found = kept_gguf.hindrance(model.engine, model.quantization, self._dtype, on_cpu=on_cpu)
+        if self._stored != GGUF or model.gguf == kept_gguf.DEQUANTIZE or found is not None:
+            return False
+        return model.gguf == kept_gguf.KEEP or kept_gguf.is_fast(dtypes.this_cpu_flags())
 
     def _cache_bytes(self, weights: int) -> int:
         if self._makes_vectors:

@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 MAGIC = b"GGUF"
 VERSIONS = (2, 3)
@@ -28,11 +28,14 @@ SCALARS = {
     12: "d",
 }
 LONGEST_KEPT = 1024  # of an array; of longer ones, such as a vocabulary, the length is enough
+ALIGNMENT, USUAL_ALIGNMENT = "general.alignment", 32  # of values, in bytes
 
 
 class GgufTensor(Struct, frozen=True):
     name: str
     shape: tuple[int, ...]  # the outermost dimension first
+    type: int  # its number in ggml
+    offset: int  # bytes, of its values in the file
 
 
 class Length(Struct, frozen=True):
@@ -41,9 +44,18 @@ class Length(Struct, frozen=True):
     count: int
 
 
+class Part(Struct, frozen=True):
+    """Some bytes of the file."""
+
+    begin: int
+    end: int
+
+
 class GgufHeader(Struct, frozen=True):
     metadata: dict[str, Any]
     tensors: list[GgufTensor]
+    entries: dict[str, Part]  # where each entry of the metadata is, its name included
+    table: Part  # of what there is to know of the tensors
 
 
 def read(file: Path) -> GgufHeader:
@@ -71,24 +83,37 @@ def _parse(reader: "_Reader", file: str) -> GgufHeader:
     if reader.bytes(4) != MAGIC or reader.scalar("I") not in VERSIONS:
         raise ValueError(f"{file} is no GGUF file of a version that is known here")
     num_tensors, num_entries = reader.scalar("Q"), reader.scalar("Q")
-    metadata = {}
+    metadata, entries = {}, {}
     for _ in range(num_entries):
+        begin = reader.offset
         name = reader.string()
         metadata[name] = reader.value(reader.scalar("I"))
-    return GgufHeader(metadata, [_tensor(reader) for _ in range(num_tensors)])
+        entries[name] = Part(begin, reader.offset)
+    begin = reader.offset
+    tensors = [_tensor(reader) for _ in range(num_tensors)]
+    table = Part(begin, reader.offset)
+    values = table.end + -table.end % metadata.get(ALIGNMENT, USUAL_ALIGNMENT)
+    tensors = [structs.replace(each, offset=values + each.offset) for each in tensors]
+    return GgufHeader(metadata, tensors, entries, table)
 
 
 def _tensor(reader: "_Reader") -> GgufTensor:
+    """Its offset is from where the values of all begin."""
     name = reader.string()
     innermost_first = [reader.scalar("Q") for _ in range(reader.scalar("I"))]
-    reader.bytes(12)  # its type, and where its values begin
-    return GgufTensor(name, tuple(reversed(innermost_first)))
+    return GgufTensor(
+        name, tuple(reversed(innermost_first)), reader.scalar("I"), reader.scalar("Q")
+    )
 
 
 class _Reader:
     def __init__(self, content: mmap.mmap) -> None:
         self._content = content
         self._offset = 0
+
+    @property
+    def offset(self) -> int:
+        return self._offset
 
     def bytes(self, count: int) -> bytes:
         self._offset += count

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from serve_daemon.config.attention import HUB_KERNEL, is_hub_kernel, needs_gpu, problem_of
 from serve_daemon.config.batching import GPU_KEYS
 from serve_daemon.config.checkpoint import quantization_of
+from serve_daemon.config.kept_gguf import KEEP, ON_A_GPU
 from serve_daemon.config.probe import Device, Probe
 from serve_daemon.config.tuning import Model
 
@@ -39,6 +40,8 @@ def _on_devices(model: Model, devices: list[Device], probe: Probe) -> Iterator[B
     if all(device.name != "cpu" for device in devices) and model.kv_cache_dtype != "auto":
         message = f'"{model.kv_cache_dtype}" is for a CPU, and the model runs on a GPU, remove it'
         yield ("kv_cache_dtype", "device"), message
+    if all(device.name != "cpu" for device in devices) and model.gguf == KEEP:
+        yield ("gguf", "device"), ON_A_GPU
     yield from _on_a_cpu(model, devices, probe)
 
 

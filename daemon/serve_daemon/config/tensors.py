@@ -9,7 +9,7 @@ from typing import Any
 
 from msgspec import Struct
 
-from serve_daemon.config import gguf_header
+from serve_daemon.config import gguf_header, kept_gguf
 from serve_daemon.config.sources import GGUF_SUFFIX
 
 INDEX = "model.safetensors.index.json"
@@ -23,6 +23,7 @@ class Tensor(Struct, frozen=True):
     shape: tuple[int, ...]
     dtype: str  # as safetensors call it
     bytes: int
+    kept_bytes: int = 0  # in the blocks of a GGUF file; 0 where it isn't kept in them
 
     @property
     def values(self) -> int:
@@ -52,7 +53,8 @@ def _safetensors(file: Path) -> list[Tensor]:
 
 
 def _unpacked(tensor: gguf_header.GgufTensor) -> Tensor:
-    return Tensor(tensor.name, tensor.shape, "F32", 4 * math.prod(tensor.shape))
+    unpacked = 4 * math.prod(tensor.shape)
+    return Tensor(tensor.name, tensor.shape, "F32", unpacked, kept_gguf.packed_bytes(tensor))
 
 
 def _files(folder: Path) -> list[Path]:

@@ -46,6 +46,14 @@ class Tuning(Table):
         " LLM.int8. A checkpoint that is quantized already is found out and needs nothing.",
         Effect.REPLACE,
     )
+    gguf: Literal["auto", "keep", "dequantize"] = key(
+        "auto",
+        "What becomes of the block-quantized weights of a GGUF file. keep: they stay as they are,"
+        " in memory too, and activations are multiplied by them in 8 bits. dequantize: they are"
+        " unpacked once, to dtype. auto: keep on a CPU that has what makes it fast and where"
+        " quantization is none.",
+        Effect.REPLACE,
+    )
     device: Devices = key(
         "auto",
         "Where the model runs: auto, cpu, cuda or cuda:N; of a list each replica gets one in turn.",

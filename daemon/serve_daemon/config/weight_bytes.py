@@ -34,6 +34,7 @@ class Holding(Struct, frozen=True):
     on_cpu: bool
     is_packed: bool  # whether linear layers get an order of their own
     is_tied: bool | None  # what the checkpoint says of its output layer
+    is_kept: bool = False  # whether what is in blocks stays so
 
 
 def held_bytes(tensors: Iterable[Tensor], holding: Holding) -> int:
@@ -48,9 +49,10 @@ def held_bytes(tensors: Iterable[Tensor], holding: Holding) -> int:
     held = sum(_bytes(tensor, holding) for tensor in tensors)
     if output is None and holding.is_packed and holding.quantization == "none":
         # The output layer gets a copy of the embedding in the order that it multiplies by.
-        held += max((each.values for each in tensors if is_embedding(each)), default=0) * (
-            holding.bytes_per_value
+        copied = (
+            each.values for each in tensors if is_embedding(each) and not _kept(each, holding)
         )
+        held += max(copied, default=0) * holding.bytes_per_value
     return held
 
 
@@ -65,7 +67,14 @@ def is_linear(tensor: Tensor) -> bool:
     )
 
 
+def _kept(tensor: Tensor, holding: Holding) -> int:
+    """Bytes of what stays in blocks; an output layer shares them with its embedding."""
+    return tensor.kept_bytes if holding.is_kept else 0
+
+
 def _bytes(tensor: Tensor, holding: Holding) -> int:
+    if kept := _kept(tensor, holding):
+        return kept
     if holding.quantization == "none" or not is_linear(tensor):
         return tensor.values * holding.bytes_per_value
     per_value = BYTES_PER_LINEAR_VALUE[holding.quantization]

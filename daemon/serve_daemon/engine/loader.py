@@ -9,8 +9,9 @@ from typing import Any
 from msgspec import Struct
 
 from serve_daemon.config import located, model_kind, sources
-from serve_daemon.engine import artefacts, attention, convert, hub, quantization, weights
+from serve_daemon.engine import artefacts, attention, hub, quantization, weights
 from serve_daemon.engine.errors import EngineError, classify
+from serve_daemon.engine.gguf import source, tokenizer
 from serve_daemon.wire.messages import EngineSpec, Phase, Reason
 
 Announce = Callable[[Phase, str, int, int], None]  # what is done, on what, done, of total
@@ -47,6 +48,12 @@ def load(spec: EngineSpec, checkpoint: Path, cache: Path, announce: Announce) ->
     with _load_errors(spec):
         folder, readable = _folders(spec, places, announce)
     return Loaded(folder, readable, places, lambda: _model(spec, folder, device, announce))
+
+
+def begin(spec: EngineSpec, checkpoint: Path, cache: Path) -> None:
+    """Have begun what takes long and needs no torch here; returns at once."""
+    if checkpoint.suffix == sources.GGUF_SUFFIX and spec.load_format != "dummy":
+        tokenizer.begin(checkpoint, cache)
 
 
 def locate(spec: EngineSpec, announce: Announce) -> Path:
@@ -112,7 +119,7 @@ def _folders(spec: EngineSpec, places: _Places, announce: Announce) -> tuple[Pat
     """Where the model is, as Transformers reads it, and what the gateway reads."""
     checkpoint = places.checkpoint
     if checkpoint.suffix == sources.GGUF_SUFFIX:
-        folder = _converted(spec, checkpoint, places, announce)
+        folder = _from_gguf(spec, places, announce)
         return folder, folder
     return checkpoint, artefacts.gather(checkpoint, places.cache / "artefacts")
 
@@ -124,17 +131,16 @@ def _model(spec: EngineSpec, folder: Path, device: str, announce: Announce) -> A
         return make(spec, folder, device).eval()
 
 
-def _converted(spec: EngineSpec, gguf: Path, places: _Places, announce: Announce) -> Path:
+def _from_gguf(spec: EngineSpec, places: _Places, announce: Announce) -> Path:
+    file = places.checkpoint
     if spec.load_format == "dummy":
         raise EngineError(
-            Reason.CONFIG, f"load_format 'dummy' needs a config.json, which {gguf} doesn't have"
+            Reason.CONFIG, f"load_format 'dummy' needs a config.json, which {file} doesn't have"
         )
     dtype = weights.dtype_of(spec, "", places.device)
-    target = convert.destination(gguf, places.cache / "converted", dtype)
-    if not target.exists():
-        announce(Phase.CONVERTING, str(gguf), 0, gguf.stat().st_size)
-        convert.convert_in_child(gguf, target, dtype)
-    return target
+    gguf = source.Gguf(file, places.cache, places.device, dtype)
+    size = file.stat().st_size
+    return source.directory(gguf, spec, lambda: announce(Phase.CONVERTING, str(file), 0, size))
 
 
 def _package_folder(package: str) -> Path:

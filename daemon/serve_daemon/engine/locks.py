@@ -2,7 +2,8 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+import shutil
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -16,3 +17,19 @@ def locked(path: Path) -> Iterator[None]:
         yield
     finally:
         os.close(descriptor)
+
+
+def make_once(target: Path, write: Callable[[Path], None]) -> None:
+    """Have `write` fill the directory `target`, unless it is there; several may ask at once.
+
+    The directory appears whole or not at all.
+    """
+    target.parent.mkdir(parents=True, exist_ok=True)
+    with locked(target.with_name(f"{target.name}.lock")):
+        if target.exists():
+            return
+        partial = target.with_name(f"{target.name}.partial")
+        shutil.rmtree(partial, ignore_errors=True)  # of a process that died here
+        partial.mkdir()
+        write(partial)
+        partial.rename(target)

@@ -23,7 +23,12 @@ def from_checkpoint(spec: EngineSpec, folder: Path, device: str) -> Any:
     import torch
     from transformers import AutoConfig
 
+    from serve_daemon.engine.gguf import folder as packed
+    from serve_daemon.engine.gguf import model as in_blocks
     from serve_daemon.engine.mapped import ReadOnce
+
+    if packed.is_packed(folder):
+        return in_blocks.load(folder, _attention(spec))
 
     config = AutoConfig.from_pretrained(folder, trust_remote_code=spec.trust_remote_code)
     dtype = getattr(torch, dtype_of(spec, _named(config.dtype) or _stored(spec, folder), device))

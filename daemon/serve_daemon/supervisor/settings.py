@@ -37,6 +37,7 @@ def engine_spec(name: str, model: Model) -> EngineSpec:
         dtype=model.dtype,
         attn_implementation=model.attn_implementation,
         quantization=model.quantization,
+        gguf=model.gguf,
         device=device,
         load_format=model.load_format,
         trust_remote_code=model.trust_remote_code,

@@ -102,6 +102,7 @@ class EngineSpec(Struct, frozen=True):
     dtype: str = "auto"
     attn_implementation: str = "auto"
     quantization: str = "none"
+    gguf: str = "auto"
     device: str = "auto"
     load_format: str = "auto"
     trust_remote_code: bool = False

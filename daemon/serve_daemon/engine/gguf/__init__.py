@@ -1,0 +1,1 @@
+"""GGUF files whose weights are kept in their blocks."""
