@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from serve_daemon.engine.kernels import build, linear, operators, reference
+from serve_daemon.engine.kernels import block_operators, build, linear, operators, reference
 
 pytestmark = [
     pytest.mark.skipif(
@@ -82,6 +82,21 @@ def test_leading_dimensions_stay() -> None:
     assert torch.equal(turned, operators.bf16_linear(rows, packed, None, 40).transpose(0, 1))
     assert operators.bf16_linear(rows[0, 0], packed, None, 40).shape == (40,)
     assert operators.bf16_linear(rows[:0], packed, None, 40).shape == (0, 5, 40)
+
+
+@pytest.mark.parametrize(("inputs", "rows"), [(64, 3), (63, 3), (2048, 8), (64, 0)])
+def test_several_weights_over_one_input(inputs: int, rows: int) -> None:
+    """The same bits as one by one, also where the rows must be copied first."""
+    outputs, given = [70, 32, 5], draw(rows, inputs)
+    weights = [reference.pack_bf16_weight(draw(number, inputs)) for number in outputs]
+    biases = [None, draw(32), None]
+    results = block_operators.bf16_linears(given, weights, biases, outputs)
+    each = zip(results, weights, biases, outputs, strict=True)
+    for result, *arguments in each:
+        assert torch.equal(result, operators.bf16_linear(given, *arguments))
+    given_all = (given, weights, biases, outputs)
+    passed = torch.library.opcheck(block_operators.bf16_linears.default, given_all)
+    assert set(passed.values()) == {"SUCCESS"}
 
 
 @pytest.mark.parametrize(

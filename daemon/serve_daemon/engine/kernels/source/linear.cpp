@@ -1,4 +1,4 @@
-// serve_daemon::bf16_linear: the shapes, and the outputs shared out to threads.
+// serve_daemon::bf16_linear and bf16_linears: the shapes, and the outputs shared out to threads.
 
 #include "linear.h"
 #include "tensors.h"
@@ -31,20 +31,37 @@ void copy_rows(const uint16_t* from, int64_t rows, int64_t width, uint16_t* to, 
   }
 }
 
-void compute(Linear linear, int64_t inputs) {
-  const bool copied = inputs % 2 != 0 || collides(linear.rows, inputs);
-  thread_local Memory memory;
-  if (copied) {
-    linear.stride = linear.depth * 2 + 32;
-    uint16_t* rows = (uint16_t*)memory.at_least(linear.rows * linear.stride * 2);
-    copy_rows(linear.input, linear.rows, inputs, rows, linear.stride);
-    linear.input = rows;
-  }
+// Some panels of one of several weights.
+struct Share {
+  const Linear* linear;
+  int64_t begin, end;
+};
+
+std::vector<Share> shares(const std::vector<Linear>& linears) {
+  int64_t panels = 0;
+  for (const Linear& linear : linears) panels += linear.panels();
   const int64_t threads = torch::stable::get_num_threads();
-  const int64_t grain = std::max<int64_t>(linear.panels() / (threads * SHARES), 1);
-  shared_out((linear.panels() + grain - 1) / grain, [&](int64_t share, int64_t) {
-    const int64_t begin = share * grain;
-    linear_panels(linear, begin, std::min(begin + grain, linear.panels()));
+  const int64_t grain = std::max<int64_t>(panels / (threads * SHARES), 1);
+  std::vector<Share> found;
+  for (const Linear& linear : linears)
+    for (int64_t begin = 0; begin < linear.panels(); begin += grain)
+      found.push_back({&linear, begin, std::min(begin + grain, linear.panels())});
+  return found;
+}
+
+// All over the same rows of `inputs` inputs.
+void compute(std::vector<Linear>& linears, int64_t inputs) {
+  const Linear first = linears[0];
+  thread_local Memory memory;
+  if (inputs % 2 != 0 || collides(first.rows, inputs)) {
+    const int64_t stride = first.depth * 2 + 32;
+    uint16_t* rows = (uint16_t*)memory.at_least(first.rows * stride * 2);
+    copy_rows(first.input, first.rows, inputs, rows, stride);
+    for (Linear& linear : linears) linear.input = rows, linear.stride = stride;
+  }
+  const std::vector<Share> each = shares(linears);
+  shared_out(each.size(), [&](int64_t index, int64_t) {
+    linear_panels(*each[index].linear, each[index].begin, each[index].end);
   });
 }
 
@@ -63,21 +80,36 @@ void check(const Tensor& input, const Tensor& weight, const std::optional<Tensor
                   "bf16_linear: the bias must be contiguous bfloat16 [out_features]");
 }
 
-Tensor bf16_linear(const Tensor given, const Tensor weight, const std::optional<Tensor> bias,
-                   int64_t outputs) {
-  check(given, weight, bias, outputs);
+std::vector<Tensor> bf16_linears(const Tensor given, const std::vector<Tensor> weights,
+                                 const std::vector<std::optional<Tensor>> biases,
+                                 const std::vector<int64_t> outputs) {
+  const size_t count = weights.size();
+  STD_TORCH_CHECK(biases.size() == count && outputs.size() == count,
+                  "bf16_linears takes as many biases and out_features as weights");
+  for (size_t at = 0; at < count; ++at) check(given, weights[at], biases[at], outputs[at]);
+  std::vector<Tensor> results;
+  if (count == 0) return results;
   const Tensor input = as_contiguous(given);
-  const int64_t dims = input.dim(), inputs = input.size(dims - 1);
   std::vector<int64_t> shape(input.sizes().begin(), input.sizes().end());
-  shape.back() = outputs;
-  Tensor output = empty(input, shape);
-  if (output.numel() == 0) return output;
-  compute({(const uint16_t*)input.const_data_ptr(), output.numel() / outputs, inputs,
-           (inputs + 1) / 2, (const uint32_t*)weight.const_data_ptr(),
-           bias ? (const uint16_t*)bias->const_data_ptr() : nullptr,
-           (uint16_t*)output.mutable_data_ptr(), outputs},
-          inputs);
-  return output;
+  const int64_t inputs = shape.back();
+  int64_t rows = 1;
+  for (size_t at = 0; at + 1 < shape.size(); ++at) rows *= shape[at];
+  std::vector<Linear> linears;
+  for (size_t at = 0; at < count; ++at) {
+    shape.back() = outputs[at];
+    results.push_back(empty(input, shape));
+    linears.push_back({(const uint16_t*)input.const_data_ptr(), rows, inputs, (inputs + 1) / 2,
+                       (const uint32_t*)weights[at].const_data_ptr(),
+                       biases[at] ? (const uint16_t*)biases[at]->const_data_ptr() : nullptr,
+                       (uint16_t*)results[at].mutable_data_ptr(), outputs[at]});
+  }
+  if (rows != 0) compute(linears, inputs);
+  return results;
+}
+
+Tensor bf16_linear(const Tensor input, const Tensor weight, const std::optional<Tensor> bias,
+                   int64_t outputs) {
+  return bf16_linears(input, {weight}, {bias}, {outputs})[0];
 }
 
 } // namespace
@@ -85,4 +117,5 @@ Tensor bf16_linear(const Tensor given, const Tensor weight, const std::optional<
 
 STABLE_TORCH_LIBRARY_IMPL(serve_daemon, CPU, m) {
   m.impl("bf16_linear", TORCH_BOX(&serve::bf16_linear));
+  m.impl("bf16_linears", TORCH_BOX(&serve::bf16_linears));
 }
