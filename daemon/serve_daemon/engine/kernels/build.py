@@ -99,7 +99,8 @@ def key(compiler: str) -> str:
     for source in sorted(SOURCES.iterdir()):
         digest.update(f"{source.name}\n".encode() + source.read_bytes())
     version = _run([*compiler.split(), "--version"])
-    digest.update("\n".join([torch.__version__, version, platform.machine(), *FLAGS]).encode())
+    parts = (compiler, version, torch.__version__, platform.machine(), *FLAGS)
+    digest.update("\n".join(parts).encode())
     return digest.hexdigest()[:16]
 
 

@@ -12,7 +12,7 @@ namespace avx512_vnni {
 
 constexpr int LANES = 16;
 constexpr int64_t MOST_ROWS = 6; // times four vectors of sums: 24 of 32 registers
-constexpr int64_t AHEAD = 4096;
+constexpr int64_t AHEAD = 8192; // by measurement
 
 typedef __m512 Floats;
 typedef __m512i Ints;
