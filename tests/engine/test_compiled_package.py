@@ -72,7 +72,7 @@ def test_a_broken_package_is_made_anew(tmp_path: Path) -> None:
     loaded = loader.load(spec, folder, tmp_path / "cache", lambda *_: None)
     prepared = prepare(loaded)
     prepared.attach(4, 128)
-    compiler = AheadOfTime(loaded, spec, prepared)
+    compiler = AheadOfTime(loaded, spec, prepared, keep=lambda _code: None)
     file = package.file_for(loaded.model, loaded.cache)
     file.parent.mkdir(parents=True)
     file.write_bytes(b"no package")
@@ -92,7 +92,9 @@ def test_it_is_known_that_a_package_is_being_made(
     folder = write_config(tmp_path / "model")
     spec = EngineSpec(model="tiny", source=str(folder), engine="compiled", load_format="dummy")
     loaded = loader.load(spec, folder, tmp_path / "cache", lambda *_: None)
-    compiler = ahead_of_time.AheadOfTime(loaded, spec, prepare.prepare(loaded))
+    compiler = ahead_of_time.AheadOfTime(
+        loaded, spec, prepare.prepare(loaded), keep=lambda _code: None
+    )
     may_end, used = threading.Event(), threading.Event()
     monkeypatch.setattr(ahead_of_time, "build", lambda _order: may_end.wait(60) and works)
     monkeypatch.setattr(compiler, "_packaged", lambda: "the package")

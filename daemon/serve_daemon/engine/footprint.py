@@ -5,10 +5,20 @@ from collections.abc import Iterable
 from importlib import import_module
 from pathlib import Path
 
+from serve_daemon.config import probe as config_probe
 from serve_daemon.config.checkpoint import BITSANDBYTES
 
 # What loading imports of Transformers, with the code of one decoder, which stands for any.
 LOADING = ("torch", "transformers.models.auto.modeling_auto", "transformers.models.llama")
+
+
+def unknown(cache: Path, engine: str, *, with_bitsandbytes: bool) -> dict[str, int]:
+    """What `measured` finds, unless an earlier start has found it: nothing is imported then."""
+    known = config_probe.cached(str(cache), "")
+    needed = {engine, BITSANDBYTES} if with_bitsandbytes else {engine}
+    if known is not None and needed <= known.program_bytes.keys():
+        return {}
+    return measured([engine], with_bitsandbytes=with_bitsandbytes)
 
 
 def measured(engines: Iterable[str], *, with_bitsandbytes: bool) -> dict[str, int]:

@@ -145,8 +145,9 @@ class Program:
         loader.check_kind(configure.spec, checkpoint)
         quantization.check(configure.spec, checkpoint)
         self._announce(Phase.IMPORTING, "torch", 0, 0)
-        program_bytes = footprint.measured(
-            [configure.spec.engine],
+        program_bytes = footprint.unknown(
+            cache,
+            configure.spec.engine,
             with_bitsandbytes=quantization.needs_bitsandbytes(configure.spec, checkpoint),
         )
         import torch

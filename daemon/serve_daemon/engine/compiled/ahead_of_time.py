@@ -6,10 +6,12 @@ import threading
 import time
 from collections.abc import Callable
 from functools import partial
+from pathlib import Path
 
 import msgspec
 import structlog
 
+from serve_daemon.engine import unused
 from serve_daemon.engine.compiled import package
 from serve_daemon.engine.compiled.build import Order
 from serve_daemon.engine.compiled.prepare import Prepared
@@ -26,7 +28,10 @@ TOLD_LINES = 5  # of what a failed build says
 class AheadOfTime:
     """See `serve_daemon.engine.compiled.engine.Compiler`."""
 
-    def __init__(self, loaded: Loaded, spec: EngineSpec, prepared: Prepared) -> None:
+    def __init__(
+        self, loaded: Loaded, spec: EngineSpec, prepared: Prepared, keep: Callable[[Path], None]
+    ) -> None:
+        self._keep = keep  # what belongs to a package, for later starts
         self._device = loaded.device
         self._step = prepared.step
         self._file = package.file_for(loaded.model, loaded.cache, spec.kv_cache_dtype)
@@ -37,16 +42,21 @@ class AheadOfTime:
         return self._packaged() or partial(compute, self._step, device=self._device)
 
     def improve(self, use: Callable[[Compute], None]) -> None:
-        if not self._file.exists():
-            self.is_compiling = True
-            threading.Thread(target=self._improve, args=(use,), name="build", daemon=True).start()
+        self.is_compiling = not self._file.exists()
+        threading.Thread(target=self._improve, args=(use,), name="build", daemon=True).start()
 
     def _improve(self, use: Callable[[Compute], None]) -> None:
         try:
-            if build(self._order) and (packaged := self._packaged()) is not None:
+            if self.is_compiling:
+                if not build(self._order) or (packaged := self._packaged()) is None:
+                    return
                 use(packaged)
         finally:
             self.is_compiling = False
+        try:
+            self._keep(self._file)
+        except OSError as error:
+            log.warning("the next start has to load the model again", error=str(error))
 
     def _packaged(self) -> Compute | None:
         """The package, if there is one; one that is broken is removed, to be made anew."""
@@ -54,6 +64,7 @@ class AheadOfTime:
             return None
         try:
             forward = package.load(self._file, self._step)
+            unused.note_use(self._file)
         except RuntimeError as error:  # what torch raises
             log.warning("the compiled step is broken, removing it", error=str(error))
             self._file.unlink()

@@ -2,22 +2,18 @@
 
 import threading
 import time
-from collections.abc import Callable
-from typing import Protocol
 
 from serve_daemon.config import attention
 from serve_daemon.config.kv_cache import Wishes
 from serve_daemon.engine.budget import step_tokens
-from serve_daemon.engine.compiled import caches, memory, package
-from serve_daemon.engine.compiled.ahead_of_time import AheadOfTime
-from serve_daemon.engine.compiled.just_in_time import JustInTime
+from serve_daemon.engine.compiled import caches, kept, memory, package
 from serve_daemon.engine.compiled.loop import Join, Leave, Loop, Stop, Use
-from serve_daemon.engine.compiled.prepare import prepare
+from serve_daemon.engine.compiled.protocol import StepSource
 from serve_daemon.engine.compiled.sequences import Sequence
-from serve_daemon.engine.compiled.step import Compute
 from serve_daemon.engine.errors import EngineError
-from serve_daemon.engine.geometry import available_bytes, eos_tokens, weights_bytes
+from serve_daemon.engine.geometry import available_bytes
 from serve_daemon.engine.grammars import Grammars
+from serve_daemon.engine.kernels import build
 from serve_daemon.engine.loader import Loaded, choose_device
 from serve_daemon.engine.protocol import Engine, Facts, Outputs, Sink, Stats
 from serve_daemon.engine.submission import problem_of
@@ -46,42 +42,38 @@ def make(loaded: Loaded, spec: EngineSpec, threads: int) -> Engine:
     return CompiledEngine(loaded, spec, threads)
 
 
-class Compiler(Protocol):
-    """How the step of a device is made fast."""
+def step_source(loaded: Loaded, spec: EngineSpec) -> StepSource:
+    """What an earlier start has kept, or else the model."""
+    build.load(loaded.cache)
+    if loaded.device == "cpu" and (found := kept.find(loaded, spec)) is not None:
+        return found
+    from serve_daemon.engine.compiled.from_model import FromModel
 
-    is_compiling: bool  # something better is being made
-
-    def compute(self) -> Compute:
-        """The best that there is at once."""
-
-    def improve(self, use: Callable[[Compute], None]) -> None:
-        """Return at once; call `use`, from another thread, when there is something better."""
+    return FromModel(loaded, spec)
 
 
 class CompiledEngine:
     """See `serve_daemon.engine.protocol.Engine`."""
 
     def __init__(self, loaded: Loaded, spec: EngineSpec, threads: int) -> None:
-        self._loaded = loaded
+        self._device = loaded.device
         self._spec = spec
-        self._prepared = prepare(loaded, spec.kv_cache_dtype)
-        self._weights_bytes = weights_bytes(loaded.model)  # before it holds keys and values, too
+        source = step_source(loaded, spec)
+        self._decoder = source.decoder
         self._pool = self._plan()
-        self._caches = self._prepared.attach(self._pool.slots, self._pool.max_context)
-        make_compiler = AheadOfTime if loaded.device == "cpu" else JustInTime
-        self._compiler: Compiler = make_compiler(loaded, spec, self._prepared)
+        made = self._decoder.caches(self._pool.slots, self._pool.max_context, loaded.device)
+        self._compiler = source.compiler(made)
         self._loop = Loop(
             compute=self._compiler.compute(),
             slots=self._pool.slots,
             max_tokens=step_tokens(spec, loaded.device),
-            copy_slot=lambda *places: caches.copy(self._caches, *places),
+            copy_slot=lambda *places: caches.copy(made, *places),
         )
         self._loop.wanted_threads = threads
-        self._vocabulary: int = loaded.model.config.get_text_config().vocab_size
         self._grammars = Grammars(
             loaded.artefacts,
-            self._vocabulary,
-            eos_tokens(loaded.model),
+            self._decoder.vocabulary,
+            self._decoder.eos_tokens,
             has_spare_cores=loaded.device != "cpu",
         )
         self._live: set[tuple[int, int]] = set()
@@ -91,12 +83,12 @@ class CompiledEngine:
         return Facts(
             max_context=self._pool.max_context,
             max_requests=self._pool.slots,
-            vocabulary=self._vocabulary,
-            eos_tokens=eos_tokens(self._loaded.model),
-            device=self._loaded.device,
-            dtype=str(self._prepared.dtype).removeprefix("torch."),
+            vocabulary=self._decoder.vocabulary,
+            eos_tokens=self._decoder.eos_tokens,
+            device=self._device,
+            dtype=self._decoder.dtype,
             attn_implementation=ATTENTION,
-            weights_bytes=self._weights_bytes,
+            weights_bytes=self._decoder.weights_bytes,
             kv_cache_bytes=self._pool.bytes,
         )
 
@@ -113,7 +105,7 @@ class CompiledEngine:
         self._compiler.improve(lambda compute: self._loop.tell(Use(compute)))
 
     def submit(self, owner: int, sequence: Submit) -> None:
-        if problem := problem_of(sequence, self._pool.max_context, self._vocabulary):
+        if problem := problem_of(sequence, self._pool.max_context, self._decoder.vocabulary):
             refusal = Output(sequence.sequence, [], Finish.REFUSED, problem)
             self._listener.step({owner: [refusal]})
             return
@@ -196,9 +188,9 @@ class CompiledEngine:
         spec = self._spec
         wishes = Wishes(spec.engine, spec.max_requests, spec.max_context, spec.kv_cache_memory)
         return memory.plan(
-            self._prepared.bytes_per_token,
-            self._loaded.model.config.get_text_config().max_position_embeddings,
+            self._decoder.bytes_per_token,
+            self._decoder.max_positions,
             wishes,
-            available_bytes(self._loaded.device),
-            self._loaded.device.partition(":")[0],
+            available_bytes(self._device),
+            self._device.partition(":")[0],
         )

@@ -6,21 +6,20 @@ the code depends on, so a file that is there fits.
 """
 
 import hashlib
-import inspect
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import torch
-import transformers
 
-from serve_daemon.engine.compiled import attention, quantized, step
+from serve_daemon.engine.compiled import quantized
 from serve_daemon.engine.compiled.sequences import NOWHERE, SMALLEST_BATCH
 from serve_daemon.engine.compiled.step import Forward, Step
-from serve_daemon.engine.kernels import operators
+from serve_daemon.engine.kernels import build as build_kernels
 
 SUFFIX = ".pt2"
 MAX_TOKENS = 8192  # of one step; what is compiled holds up to there
@@ -28,7 +27,24 @@ SETTINGS = {
     "aot_inductor.package_constants_in_so": False,
     "cpp.dynamic_threads": True,  # the number of threads may change between two steps
     "compile_threads": 1,
+    # What takes more operations is stored where several read it: cosines and sines, residuals.
+    "realize_opcount_threshold": 5,
 }
+HERE = Path(__file__).parent
+SOURCES = [
+    HERE / f"{name}.py"
+    for name in (
+        "attention",
+        "caches",
+        "layers",
+        "package",
+        "prepare",
+        "quantized",
+        "siblings",
+        "step",
+    )
+]
+KERNELS = Path(build_kernels.__file__).parent
 # What a config says of other things than the computation.
 NAMES = frozenset({"_name_or_path", "transformers_version", "architectures", "dtype"})
 
@@ -41,9 +57,12 @@ def file_for(model: Any, cache: Path, kv_cache_dtype: str = "auto") -> Path:
 
 def build(module: Step, target: Path) -> None:
     """Compile `module` into `target`, which appears whole or not at all."""
+    from serve_daemon.engine.compiled import siblings  # with torch.export, which takes its time
+
     program = torch.export.export(
         module, example(module.model.device), dynamic_shapes=_shapes(), strict=False
     )
+    siblings.merge(program)
     partial = target.with_name(f"{target.stem}.partial{SUFFIX}")
     torch._inductor.aoti_compile_and_package(  # noqa: SLF001 - documented under this name
         program, package_path=str(partial), inductor_configs=SETTINGS
@@ -51,29 +70,49 @@ def build(module: Step, target: Path) -> None:
     partial.rename(target)
 
 
+class Code:
+    """A package that is loaded. Raises `RuntimeError` where it can't be."""
+
+    def __init__(self, file: Path) -> None:
+        # What torch._inductor.aoti_load_package wraps; its import takes a second.
+        with _unpacked_files_removed():
+            self._runner = torch._C._aoti.AOTIModelPackageLoader(  # noqa: SLF001
+                str(file), "model", True, 1, -1
+            )
+        self._file = file
+
+    def with_tensors(self, tensors: Mapping[str, torch.Tensor]) -> Forward:
+        """What computes as the step does, on the `tensors` where they are.
+
+        Raises `RuntimeError` where it needs others.
+        """
+        names = self._runner.get_constant_fqns()
+        if missing := [name for name in names if name not in tensors]:
+            raise RuntimeError(f"{self._file} asks for {missing[0]}, which the model doesn't have")
+        constants = {name: tensors[name].detach() for name in names}
+        self._runner.load_constants(constants, False, True, True)  # all of them, and no copies
+
+        def forward(*places: torch.Tensor) -> torch.Tensor:
+            logits: torch.Tensor = self._runner.boxed_run(list(places))[0]
+            return logits
+
+        return forward
+
+
 def load(file: Path, module: Step) -> Forward:
     """What computes as `module` does, with its weights and caches, by the code in `file`.
 
     Raises `RuntimeError` where the file does not fit.
     """
-    # What torch._inductor.aoti_load_package wraps; its import takes a second, its call parses JSON.
-    with _unpacked_files_removed():
-        runner = torch._C._aoti.AOTIModelPackageLoader(str(file), "model", True, 1, -1)  # noqa: SLF001
-    tensors: dict[str, torch.Tensor] = {
+    return Code(file).with_tensors(tensors_of(module))
+
+
+def tensors_of(module: Step) -> dict[str, torch.Tensor]:
+    """All that the code may ask for, caches included, by name."""
+    return {
         **dict(module.named_parameters(remove_duplicate=False)),
         **dict(module.named_buffers(remove_duplicate=False)),
     }
-    names = runner.get_constant_fqns()
-    if missing := [name for name in names if name not in tensors]:
-        raise RuntimeError(f"{file} asks for {missing[0]}, which the model doesn't have")
-    constants = {name: tensors[name].detach() for name in names}
-    runner.load_constants(constants, False, True, True)  # all of them, kept where they are
-
-    def forward(*places: torch.Tensor) -> torch.Tensor:
-        logits: torch.Tensor = runner.boxed_run(list(places))[0]
-        return logits
-
-    return forward
 
 
 def example(device: torch.device) -> tuple[torch.Tensor, ...]:
@@ -98,14 +137,23 @@ def _key(model: Any, kv_cache_dtype: str) -> str:
         json.dumps(config, sort_keys=True, default=str),
         json.dumps(tensors, sort_keys=True),
         kv_cache_dtype,
-        torch.__version__,
-        transformers.__version__,
         quantized.version_of(model),
-        torch.backends.cpu.get_cpu_capability(),
-        _processor_flags(),
-        *_sources(),
+        *environment(),
     ]
     return hashlib.sha256("\n".join(parts).encode()).hexdigest()[:16]
+
+
+def environment() -> list[str]:
+    """All that the code depends on beside the model; call `kernels.build.load` before."""
+    library = build_kernels.library()
+    return [
+        torch.__version__,
+        version("transformers"),
+        torch.backends.cpu.get_cpu_capability(),
+        _processor_flags(),
+        str(library and library.serve_daemon_level()),
+        *_sources(),
+    ]
 
 
 def _processor_flags() -> str:
@@ -119,8 +167,8 @@ def _processor_flags() -> str:
 
 def _sources() -> Iterator[str]:
     """The code that is compiled, or that it calls, as far as it is ours."""
-    for module in (attention, quantized, step, operators):
-        yield inspect.getsource(module)
+    for file in (*SOURCES, *sorted(KERNELS.glob("*.py"))):
+        yield file.read_text(encoding="utf-8")
 
 
 @contextmanager
