@@ -6,12 +6,15 @@ sorted for those who did not ask for it.
 """
 
 from collections.abc import Sequence
+from typing import NamedTuple
 
 import numpy as np
 import torch
 from msgspec import Struct
+from numpy.typing import NDArray
 
 from serve_daemon.engine.cuts import Part, parts
+from serve_daemon.engine.kernels import build, drawing
 from serve_daemon.engine.penalties import adjust
 from serve_daemon.engine.randomness import uniform
 from serve_daemon.engine.records import Record
@@ -41,21 +44,48 @@ def is_argmax(draw: Draw) -> bool:
 
 def choose(logits: torch.Tensor, draws: Sequence[Draw]) -> torch.Tensor:
     """The token of each row of `logits` [B, V], which are left as they are: [B]."""
+    kinds = by_kind(_kind(draw) for draw in draws)
+    if len(kinds) == 1:
+        return _chosen(logits, draws, next(iter(kinds)))
     tokens = torch.empty(len(draws), dtype=torch.int64, device=logits.device)
-    kinds = by_kind((draw.record is not None, is_greedy(draw.sampling)) for draw in draws)
-    for (has_record, greedy), rows in kinds.items():
-        chosen = [draws[row] for row in rows]
-        scores = take(logits, rows)
-        if has_record:
-            scores = adjust(scores, [draw.record for draw in chosen])
+    for kind, rows in kinds.items():
         places = torch.tensor(rows, device=logits.device)
-        tokens[places] = likeliest(scores) if greedy else sample(scores, chosen)
+        tokens[places] = _chosen(take(logits, rows), [draws[row] for row in rows], kind)
+    return tokens
+
+
+class Kind(NamedTuple):
+    """What is done with a row of logits, whatever shares the batch."""
+
+    has_record: bool
+    is_greedy: bool
+    is_typical: bool
+
+
+def _kind(draw: Draw) -> Kind:
+    greedy = is_greedy(draw.sampling)
+    return Kind(draw.record is not None, greedy, not greedy and draw.sampling.typical_p < 1)
+
+
+def _chosen(scores: torch.Tensor, draws: Sequence[Draw], kind: Kind) -> torch.Tensor:
+    if kind.has_record:
+        scores = adjust(scores, [draw.record for draw in draws])
+    has_operators = (
+        scores.device.type == "cpu" and scores.dtype == torch.float32 and build.is_loaded()
+    )
+    if kind.is_greedy:
+        return drawing.likeliest(scores) if has_operators else likeliest(scores)
+    if kind.is_typical or not has_operators:
+        return sample(scores, draws)
+    points = _uniform(draws).tolist()
+    parameters = drawing.parameters_of([draw.sampling for draw in draws], points)
+    tokens: torch.Tensor = drawing.draw(scores, parameters)
     return tokens
 
 
 def sample(logits: torch.Tensor, draws: Sequence[Draw]) -> torch.Tensor:
-    """Draw one token from each row of `logits` [B, V]; none of the rows is greedy."""
-    points = _uniform(draws, logits.device)
+    """Draw one token from each row of `logits` [B, V] by torch; none of the rows is greedy."""
+    points = torch.from_numpy(_uniform(draws)).to(logits.device)
     tokens = torch.empty(len(draws), dtype=torch.int64, device=logits.device)
     for part in parts(logits, [draw.sampling for draw in draws]):
         tokens[part.rows] = _drawn(part, points[part.rows])
@@ -71,7 +101,7 @@ def _drawn(part: Part, points: torch.Tensor) -> torch.Tensor:
     return ordered.values.gather(-1, place.unsqueeze(-1)).squeeze(-1)
 
 
-def _uniform(draws: Sequence[Draw], device: torch.device) -> torch.Tensor:
+def _uniform(draws: Sequence[Draw]) -> NDArray[np.float64]:
     seeds = np.array([draw.sampling.seed & SEED_MASK for draw in draws], dtype=np.uint64)
     positions = np.array([draw.position for draw in draws], dtype=np.uint64)
-    return torch.from_numpy(uniform(seeds, positions)).to(device)
+    return uniform(seeds, positions)

@@ -13,7 +13,7 @@ from pathlib import Path
 import structlog
 import torch
 
-from serve_daemon.engine.kernels import operators  # noqa: F401 - the schemas come first
+from serve_daemon.engine.kernels import drawing, operators  # noqa: F401 - the schemas come first
 from serve_daemon.engine.locks import locked
 
 SOURCES = Path(__file__).parent / "source"
@@ -53,6 +53,11 @@ def load(cache: Path) -> bool:
     except (OSError, subprocess.TimeoutExpired) as error:
         return _warn(f"{compiler}: {error}", "set CXX to a C++ compiler, see that the cache is ok")
     return _load(built)
+
+
+def is_loaded() -> bool:
+    """Whether the C++ operators are in place."""
+    return bool(_loaded)
 
 
 def library() -> ctypes.CDLL | None:
