@@ -11,7 +11,7 @@ from msgspec import Struct
 from serve_daemon.config import located, model_kind, sources
 from serve_daemon.engine import artefacts, attention, hub, quantization, weights
 from serve_daemon.engine.errors import EngineError, classify
-from serve_daemon.engine.gguf import source, tokenizer
+from serve_daemon.engine.gguf import tokenizer
 from serve_daemon.wire.messages import EngineSpec, Phase, Reason
 
 Announce = Callable[[Phase, str, int, int], None]  # what is done, on what, done, of total
@@ -132,6 +132,8 @@ def _model(spec: EngineSpec, folder: Path, device: str, announce: Announce) -> A
 
 
 def _from_gguf(spec: EngineSpec, places: _Places, announce: Announce) -> Path:
+    from serve_daemon.engine.gguf import source  # with torch, which `begin` does not wait for
+
     file = places.checkpoint
     if spec.load_format == "dummy":
         raise EngineError(

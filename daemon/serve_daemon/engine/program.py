@@ -144,6 +144,7 @@ class Program:
         checkpoint = loader.locate(configure.spec, self._announce)
         loader.check_kind(configure.spec, checkpoint)
         quantization.check(configure.spec, checkpoint)
+        loader.begin(configure.spec, checkpoint, cache)
         self._announce(Phase.IMPORTING, "torch", 0, 0)
         program_bytes = footprint.unknown(
             cache,
