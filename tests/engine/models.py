@@ -36,7 +36,7 @@ def write_tokenizer(folder: Path) -> Path:
     """A byte-level tokenizer with a chat template, as checkpoints on the Hub have it."""
     from tokenizers import Tokenizer, decoders, models, pre_tokenizers
 
-    tokenizer = Tokenizer(models.BPE(vocab=_vocabulary(), merges=[("h", "e")]))
+    tokenizer = Tokenizer(models.BPE(vocab=byte_level_vocabulary(), merges=[("h", "e")]))
     tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
     tokenizer.decoder = decoders.ByteLevel()
     tokenizer.add_special_tokens(["<unk>", "<s>", "</s>"])
@@ -78,7 +78,7 @@ def write_gguf(file: Path) -> Path:
     writer.add_vocab_size(VOCABULARY)
     writer.add_tokenizer_model("gpt2")
     writer.add_tokenizer_pre("smollm")
-    writer.add_token_list(list(_vocabulary()))
+    writer.add_token_list(list(byte_level_vocabulary()))
     writer.add_token_types([3, 3, 3] + [1] * (VOCABULARY - 3))
     writer.add_token_merges(["h e"])
     writer.add_bos_token_id(1)
@@ -112,7 +112,7 @@ def _gguf_shapes() -> dict[str, tuple[int, ...]]:
     }
 
 
-def _vocabulary() -> dict[str, int]:
+def byte_level_vocabulary() -> dict[str, int]:
     from tokenizers import pre_tokenizers
 
     letters = sorted(pre_tokenizers.ByteLevel.alphabet())
