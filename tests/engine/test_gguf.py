@@ -37,7 +37,7 @@ def words(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def packed(gguf: Path, words: Path, cache: Path, dtype: str = "float32") -> Path:
     target = folder.destination(gguf, cache, dtype)
-    folder.make(gguf, target, dtype, words)
+    folder.make(gguf, target, dtype, lambda: words)
     return target
 
 

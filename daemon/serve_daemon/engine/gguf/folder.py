@@ -6,6 +6,7 @@ that it depends on.
 """
 
 import shutil
+from collections.abc import Callable
 from importlib.metadata import version
 from pathlib import Path
 
@@ -48,16 +49,17 @@ def described(folder: Path) -> Described:
     return msgspec.json.decode((folder / DESCRIPTION).read_bytes(), type=Described)
 
 
-def make(gguf: Path, target: Path, dtype: str, tokenizer: Path) -> None:
-    """Make the directory `target` of `gguf` and of the files in the directory `tokenizer`.
+def make(gguf: Path, target: Path, dtype: str, tokenizer: Callable[[], Path]) -> None:
+    """Make the directory `target` of `gguf` and of the files in the directory of its tokenizer.
 
+    That is asked for last: it may be in the making meanwhile.
     Raises `CannotKeepError` where the weights can't stay in their blocks, and `ValueError` for an
     architecture that Transformers doesn't know.
     """
     make_once(target, lambda folder: _write(gguf, folder, dtype, tokenizer))
 
 
-def _write(gguf: Path, folder: Path, dtype: str, tokenizer: Path) -> None:
+def _write(gguf: Path, folder: Path, dtype: str, tokenizer: Callable[[], Path]) -> None:
     import torch
 
     from serve_daemon.engine.gguf import empty, outline, packed_file, plan
@@ -73,7 +75,7 @@ def _write(gguf: Path, folder: Path, dtype: str, tokenizer: Path) -> None:
     model.config.save_pretrained(folder)
     if model.generation_config is not None:
         model.generation_config.save_pretrained(folder)
-    shutil.copytree(tokenizer, folder, dirs_exist_ok=True)
+    shutil.copytree(tokenizer(), folder, dirs_exist_ok=True)
     log.info(
         "the weights are kept in their blocks",
         weights=len(planned.blocks),

@@ -1,6 +1,7 @@
 """From a GGUF file to a directory in the cache: with its weights in their blocks, or unpacked."""
 
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import structlog
@@ -81,7 +82,7 @@ def _packed(gguf: Gguf, announce: Callable[[], None]) -> Path:
     target = folder.destination(gguf.file, gguf.cache / PACKED, gguf.dtype)
     if not target.exists():
         announce()
-        words = tokenizer.ready(gguf.file, gguf.cache)
+        words = partial(tokenizer.ready, gguf.file, gguf.cache)
         folder.make(gguf.file, target, gguf.dtype, words)
     return target
 
