@@ -48,12 +48,13 @@ def slot_attention_int8(  # noqa: PLR0913, PLR0917 - the schema's
 def quantize(states: Tensor) -> tuple[Tensor, Tensor]:
     """`states` [..., D] as int8 [..., D], to the nearest, ties to even; and scales [...] float32.
 
-    What is not a number, or infinite, is 0 of a scale that says so.
+    Where something is infinite or not a number, all are 0, of a scale that is that.
     """
     exact = states.float()
     scales = exact.abs().amax(-1) / LARGEST
     multiples = (exact / scales[..., None]).round().clamp(-LARGEST, LARGEST)
-    return multiples.nan_to_num(0).to(torch.int8), scales
+    is_nothing = ~((scales > 0) & scales.isfinite())
+    return multiples.masked_fill(is_nothing[..., None], 0).to(torch.int8), scales
 
 
 def dequantize(quantized: Tensor, scales: Tensor) -> Tensor:

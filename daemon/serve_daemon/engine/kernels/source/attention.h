@@ -20,6 +20,8 @@ struct Problem {
   void* output; // [T, H, D]
   int64_t heads, key_heads, size, length, window;
   float scale, softcap;
+  const float* key_scales; // [S, K, L], where the caches are int8
+  const float* value_scales;
 
   int64_t group() const { return heads / key_heads; }
   int64_t padded_size() const { return (size + 31) / 32 * 32; }
@@ -54,11 +56,12 @@ struct Ahead {
   const char* keys;
   const char* values;
   int64_t bytes;
+  int64_t row;
 
   static Ahead of(const Problem& problem, const Place& place, int64_t element_bytes) {
     const int64_t row_bytes = problem.size * element_bytes, at = place.row(problem) * row_bytes;
     return {(const char*)problem.key_cache + at, (const char*)problem.value_cache + at,
-            place.held() * row_bytes};
+            place.held() * row_bytes, place.row(problem)};
   }
 };
 
@@ -86,10 +89,18 @@ struct Attention {
       State, char* scratch);
   void (*merge)(State into, State part, int64_t rows, int64_t padded);
   void (*finish)(const Problem&, const Run&, int64_t head, State);
+  // `size` elements become int8 of one scale.
+  void (*quantize)(const void* from, int64_t size, int8_t* to, float* scale);
 };
 
 enum class Element { float32, bfloat16, float16 };
 
+// Of queries of the type `element`, and caches of that type, or of int8.
 const Attention& attention_for(Element element);
+const Attention& int8_attention_for(Element element);
+
+// The tokens with slots and positions [T], of which negative slots are padding, by torch's threads.
+void attend(const Problem&, const Attention&, const int64_t* slots, const int64_t* positions,
+            int64_t tokens);
 
 } // namespace serve

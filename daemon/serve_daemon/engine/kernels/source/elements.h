@@ -11,6 +11,11 @@ struct Float32 {
   SERVE_INLINE float rounded(float value) { return value; }
 };
 
+struct Int8 {
+  using Scalar = int8_t;
+  SERVE_INLINE float wide(int8_t value) { return value; }
+};
+
 struct Bfloat16 {
   using Scalar = uint16_t;
 
