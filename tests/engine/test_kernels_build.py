@@ -105,6 +105,20 @@ def test_a_library_beside_the_module_needs_no_compiler(
     assert built.exists()
 
 
+def test_it_is_built_ahead_of_any_start(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What older sources became makes room; a library of others is never looked at."""
+    body = 'while [ "$1" != -o ]; do shift; done; touch "$2"'
+    monkeypatch.setenv("CXX", script(tmp_path / "compiler", body))
+    ahead, old = tmp_path / build.BUILT_AHEAD.name, tmp_path / f"{build.AHEAD}0123.so"
+    monkeypatch.setattr(build, "BUILT_AHEAD", ahead)
+    old.touch()
+    assert build.main() == 0
+    assert list(tmp_path.glob(f"{build.AHEAD}*")) == [ahead]
+    monkeypatch.delenv("CXX")
+    monkeypatch.setenv("PATH", str(tmp_path))
+    assert build.main() == 1
+
+
 def test_the_sources_are_in_the_package() -> None:
     """A wheel carries what a start compiles."""
     assert {path.suffix for path in build.SOURCES.iterdir()} == {".cpp", ".h", ".inc"}

@@ -6,6 +6,7 @@ import os
 import platform
 import shutil
 import subprocess
+import sys
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -17,7 +18,6 @@ from serve_daemon.engine.kernels import drawing, operators  # noqa: F401 - the s
 from serve_daemon.engine.locks import locked
 
 SOURCES = Path(__file__).parent / "source"
-BUILT_AHEAD = Path(__file__).parent / "libserve_daemon_kernels.so"
 COMPILE_SECONDS = 300
 
 # The stable interface of torch 2.11: a library works with it and with every later torch. It runs
@@ -28,6 +28,19 @@ FLAGS = (
     *("-w", "-DTORCH_STABLE_ONLY", f"-DTORCH_TARGET_VERSION={TORCH_TARGET}"),
 )
 
+
+def _sources() -> bytes:
+    """A digest of all that is compiled."""
+    digest = hashlib.sha256("\n".join(FLAGS).encode())
+    for source in sorted(SOURCES.iterdir()):
+        digest.update(f"{source.name}\n".encode() + source.read_bytes())
+    return digest.digest()
+
+
+# What `make venv` leaves, or a wheel brings; one of other sources is not looked at.
+AHEAD = "libserve_daemon_kernels-"
+BUILT_AHEAD = Path(__file__).parent / f"{AHEAD}{_sources().hex()[:16]}.so"
+
 log = structlog.get_logger()
 _loaded: set[Path] = set()
 _failed: set[str] = set()
@@ -36,14 +49,13 @@ _failed: set[str] = set()
 def load(cache: Path) -> bool:
     """Whether the C++ operators are in place; where not, the reference is, and a warning said why.
 
-    The first call of all compiles them into `cache` (about 10 s); a library beside this module,
-    as a wheel may bring one, needs no compiler.
+    The first call of all compiles them into `cache` (about 10 s), unless that was done ahead.
     """
     if _loaded:
         return True
     if BUILT_AHEAD.exists() and _load(BUILT_AHEAD):
         return True
-    compiler = os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++")
+    compiler = _compiler()
     if compiler is None:
         return _warn("no C++ compiler was found", "install g++, or set CXX")
     try:
@@ -100,13 +112,13 @@ def _make(compiler: str, directory: Path) -> Path:
 
 def key(compiler: str) -> str:
     """What tells one library from another."""
-    digest = hashlib.sha256()
-    for source in sorted(SOURCES.iterdir()):
-        digest.update(f"{source.name}\n".encode() + source.read_bytes())
     version = _run([*compiler.split(), "--version"])
-    parts = (compiler, version, torch.__version__, platform.machine(), *FLAGS)
-    digest.update("\n".join(parts).encode())
-    return digest.hexdigest()[:16]
+    parts = (compiler, version, torch.__version__, platform.machine())
+    return hashlib.sha256(_sources() + "\n".join(parts).encode()).hexdigest()[:16]
+
+
+def _compiler() -> str | None:
+    return os.environ.get("CXX") or shutil.which("g++") or shutil.which("c++")
 
 
 def _run(words: list[str]) -> str:
@@ -135,3 +147,20 @@ def _warn(reason: str, advice: str) -> bool:
 
 def _end(text: str) -> str:
     return text.strip()[-2000:]
+
+
+def main() -> int:
+    """Build the library ahead, beside this module: the first start then has nothing to compile."""
+    if (compiler := _compiler()) is None:
+        sys.stderr.write("no C++ compiler was found, so the CPU operators will be slow; see CXX\n")
+        return 1
+    home = BUILT_AHEAD.parent
+    with tempfile.TemporaryDirectory(dir=home, prefix=AHEAD) as parts:
+        _make(compiler, Path(parts)).rename(BUILT_AHEAD)
+    for old in set(home.glob(f"{AHEAD}*.so")) - {BUILT_AHEAD}:
+        old.unlink()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
