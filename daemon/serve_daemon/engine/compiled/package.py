@@ -20,6 +20,7 @@ from serve_daemon.engine.compiled import quantized
 from serve_daemon.engine.compiled.sequences import NOWHERE, SMALLEST_BATCH
 from serve_daemon.engine.compiled.step import Forward, Step
 from serve_daemon.engine.kernels import build as build_kernels
+from serve_daemon.engine.kernels.block_layers import BlockEmbedding, BlockLinear
 
 SUFFIX = ".pt2"
 MAX_TOKENS = 8192  # of one step; what is compiled holds up to there
@@ -133,9 +134,14 @@ def _key(model: Any, kv_cache_dtype: str) -> str:
         name: (str(tensor.dtype), str(tensor.device), list(tensor.shape))
         for name, tensor in model.state_dict().items()
     }
+    layouts = {
+        name: module.layout
+        for name, module in model.named_modules()
+        if isinstance(module, BlockLinear | BlockEmbedding)
+    }
     parts = [
         json.dumps(config, sort_keys=True, default=str),
-        json.dumps(tensors, sort_keys=True),
+        json.dumps([tensors, layouts], sort_keys=True),
         kv_cache_dtype,
         quantized.version_of(model),
         *environment(),

@@ -66,7 +66,7 @@ class BlockEmbedding(nn.Module):
     def forward(self, ids: Tensor) -> Tensor:
         """`ids` [...] to [..., embedding_dim] of `dtype`."""
         result: Tensor = block_operators.block_embedding(
-            ids,
+            ids.to(torch.int64),  # engine continuous has them in 32 bits
             self.packed_weight,
             self.layout,
             self.num_embeddings,
