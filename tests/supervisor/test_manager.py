@@ -77,14 +77,14 @@ def test_cores_are_shared_by_the_models_that_run(
     world = managed(TWO + '[models.fixed]\nsource = "/f"\nthreads = 5\n')
     world.start()
     threads = {name: world.manager.models[name].threads for name in world.manager.models}
-    assert threads == {"m": 2, "n": 2, "fixed": 5}
+    assert threads == {"m": 1, "n": 1, "fixed": 5}
     (engine,) = world.engines("m")
-    assert [each.threads for each in engine.sent(Configure)] == [8]
-    assert [each.threads for each in engine.sent(UseThreads)] == [4, 2]
+    assert [each.threads for each in engine.sent(Configure)] == [7]  # and one for the gateway
+    assert [each.threads for each in engine.sent(UseThreads)] == [3, 1]
     world.manager.models["n"].unit.stop("stop")
     world.engines("n")[0].listener.on_exit(0)
     world.manager.remove("fixed")
-    assert engine.sent(UseThreads)[-1] == UseThreads(8)
+    assert engine.sent(UseThreads)[-1] == UseThreads(7)
     assert world.engines("fixed")[0].sent(UseThreads) == []
 
 
@@ -110,9 +110,9 @@ def test_who_takes_over_from_a_crashed_replica_has_its_cores(
     for each in (crashed, survivor):
         each.ready()
     crashed.listener.on_exit(-9)
-    assert survivor.sent(UseThreads)[-1] == UseThreads(8)
+    assert survivor.sent(UseThreads)[-1] == UseThreads(7)
     world.clock.advance(60.0)
-    assert survivor.sent(UseThreads)[-1] == UseThreads(4)
+    assert survivor.sent(UseThreads)[-1] == UseThreads(3)
 
 
 def test_a_live_setting_touches_no_process(managed: Make) -> None:

@@ -1,7 +1,7 @@
 """How many threads each engine computes with: what the file says, else a share of the cores."""
 
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from serve_daemon.supervisor.models import ModelUnit
 from serve_daemon.supervisor.states import State
@@ -9,19 +9,37 @@ from serve_daemon.wire.messages import UseThreads
 
 _WITHOUT_PROCESS = frozenset({State.STOPPED, State.ASLEEP, State.BACKOFF, State.FAILED})
 
+# Of so many cores one is a gateway's: threads that compute wait for each other, and for the one of
+# them that shares its core. Of fewer cores each is worth more than that.
+CORES_PER_GATEWAY = 8
+
+
+def share(cores: int, gateways: int, fixed: int, engines: int) -> int:
+    """The threads of each of so many `engines`, where others have `fixed` threads by the file."""
+    left = cores - min(gateways, cores // CORES_PER_GATEWAY) - fixed
+    return max(left // max(engines, 1), 1)
+
 
 class Cores:
     """The cores that this daemon may use, shared equally by the units that run."""
 
-    def __init__(self, models: Mapping[str, ModelUnit]) -> None:
+    def __init__(self, models: Mapping[str, ModelUnit], gateways: Callable[[], int]) -> None:
         self._models = models
+        self._gateways = gateways
 
     def threads_for(self, name: str) -> int:
         """Those of one engine of the model."""
-        units = [unit for model in self._models.values() for unit in model.unit.units]
-        num_running = sum(each.state not in _WITHOUT_PROCESS for each in units)
-        share = len(os.sched_getaffinity(0)) // max(num_running, 1)
-        return self._models[name].settings.threads or max(share, 1)
+        return self._models[name].settings.threads or self._share()
+
+    def _share(self) -> int:
+        running = [
+            model.settings.threads
+            for model in self._models.values()
+            for unit in model.unit.units
+            if unit.state not in _WITHOUT_PROCESS
+        ]
+        cores = len(os.sched_getaffinity(0))
+        return share(cores, self._gateways(), sum(running), running.count(0))
 
     def share(self) -> None:
         """Tell the engines whose number of threads has changed."""

@@ -44,7 +44,7 @@ class Manager:
         self.config, self.installed, self.access = loaded.config, loaded.installed, loaded.access
         self.models: dict[str, ModelUnit] = {}
         self.changes = Changes()
-        self._cores = Cores(self.models)
+        self._cores = Cores(self.models, lambda: self.config.server.workers)
         self._proven_server = loaded.config.server  # what the serving gateway was started with
         self._sockets = sockets
         self._removed: set[Group] = set()
