@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from first_start import has_package, wait_for_package
+from first_start import has_package, wait_for_package, wait_until_kept
 from processes import ServerError
 
 
@@ -58,3 +58,31 @@ def test_a_server_that_ends_is_not_waited_for() -> None:
         running.wait()
         with pytest.raises(ServerError, match="status 3"):
             wait_for_package(running, lambda: False, 60.0)
+
+
+@pytest.mark.parametrize(
+    "said", ["the next start does without the model", "the next start has to load the model again"]
+)
+def test_what_is_kept_for_later_starts_is_waited_for(tmp_path: Path, said: str) -> None:
+    """Else the rounds would load the model, as no later start does."""
+    log = tmp_path / "log"
+    writing = f"import time; time.sleep(0.3); print({said!r}, flush=True); input()"
+    with (
+        log.open("wb") as file,
+        subprocess.Popen(
+            [sys.executable, "-c", writing], stdin=subprocess.PIPE, stdout=file
+        ) as running,
+    ):
+        wait_until_kept(running, log, 60.0)
+        assert said in log.read_text()
+        running.communicate(b"\n")
+
+
+def test_a_model_that_is_not_kept_is_not_waited_for_without_end(tmp_path: Path) -> None:
+    """The engine says nothing of it."""
+    log = tmp_path / "log"
+    log.touch()
+    with process("input()") as running:
+        wait_until_kept(running, log, 0.0)
+        assert running.poll() is None
+        running.communicate(b"\n")
