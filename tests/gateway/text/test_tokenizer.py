@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from fakes.artefacts import write_artefacts
+from serve_daemon.gateway.common import heap
 from serve_daemon.gateway.common.errors import ApiError
 from serve_daemon.gateway.text.tokenizer import (
     Defaults,
@@ -70,6 +71,19 @@ async def test_artefacts_are_read_once_while_they_are_routed(tmp_path: Path) -> 
     assert await models.get(directory) is first
     models.apply(set())
     assert await models.get(directory) is not first
+
+
+async def test_what_reading_has_taken_is_given_back(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Once for each that is read, since a vocabulary takes much that is free again afterwards."""
+    given = []
+    monkeypatch.setattr(heap, "give_back", lambda: given.append(True))
+    models = TextModels()
+    directory = str(write_artefacts(tmp_path, generation_config={}))
+    await models.get(directory)
+    await models.get(directory)
+    assert given == [True]
 
 
 async def test_broken_artefacts_are_an_error_until_they_are_mended(tmp_path: Path) -> None:

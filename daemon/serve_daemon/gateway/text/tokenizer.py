@@ -9,6 +9,7 @@ import msgspec
 from msgspec import Struct
 from tokenizers import Tokenizer
 
+from serve_daemon.gateway.common import heap
 from serve_daemon.gateway.common.errors import failed, invalid
 from serve_daemon.gateway.text.token_bytes import TokenBytes
 
@@ -69,7 +70,7 @@ class TextModels:
     def _begin(self, directory: str) -> asyncio.Future[TextModel]:
         if directory not in self._models:
             loop = asyncio.get_running_loop()
-            reading = loop.run_in_executor(None, read_text_model, Path(directory))
+            reading = loop.run_in_executor(None, _read_and_tidy_up, Path(directory))
             reading.add_done_callback(_mark_retrieved)
             self._models[directory] = reading
         return self._models[directory]
@@ -79,6 +80,13 @@ def _mark_retrieved(reading: asyncio.Future[TextModel]) -> None:
     """Keep asyncio from complaining where nobody asked; `get` raises for whoever does."""
     if not reading.cancelled():
         reading.exception()
+
+
+def _read_and_tidy_up(directory: Path) -> TextModel:
+    try:
+        return read_text_model(directory)
+    finally:
+        heap.give_back()  # a third of what reading a vocabulary has taken
 
 
 def read_text_model(directory: Path) -> TextModel:
