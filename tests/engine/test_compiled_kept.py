@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from engine.client import EngineProcess, Gateway
+from engine.compiled_step import compile_step
 from engine.models import write_safetensors
 from serve_daemon.config import probe as config_probe
 from serve_daemon.engine import unused
@@ -32,8 +33,7 @@ class Started:
 
     def __init__(self, folder: Path) -> None:
         from serve_daemon.engine import probe
-        from serve_daemon.engine.compiled import ahead_of_time, package
-        from serve_daemon.engine.compiled.build import Order
+        from serve_daemon.engine.compiled import package
         from serve_daemon.engine.compiled.from_model import FromModel
 
         self.checkpoint = write_safetensors(folder / "model")
@@ -44,8 +44,7 @@ class Started:
         self.loaded = self.load()
         self.from_model = FromModel(self.loaded, self.spec)
         self.code = package.file_for(self.loaded.model, self.cache, self.spec.kv_cache_dtype)
-        order = Order(self.spec, str(self.checkpoint), str(self.cache), str(self.code))
-        assert ahead_of_time.build(order)
+        compile_step(self.spec, self.cache)
         probe.store_if_new(self.cache, {"compiled": 1})  # else what it takes is measured
         self.keep()
 
@@ -199,6 +198,15 @@ def test_use_is_noted_without_changing_a_file(tmp_path: Path) -> None:
     assert file.stat().st_mtime == 2.0
     unused.remove([file])
     assert file.exists()
+
+
+def test_of_a_model_only_other_states_are_meant(tmp_path: Path) -> None:
+    """A file whose name begins alike is another model's."""
+    key, other_key = "0" * 16, "f" * 16
+    names = [f"m.Q4_1-{key}", f"m.Q4_1-{other_key}", f"m.Q4_1-b-{key}", f"m.Q4_1-{key}.lock"]
+    for name in names:
+        (tmp_path / name).touch()
+    assert unused.siblings(tmp_path / names[0]) == [tmp_path / names[1]]
 
 
 def test_a_probe_that_is_there_saves_measuring(started: Started) -> None:

@@ -1,5 +1,6 @@
 """What a cache holds and no start has used for a while: removed once something takes its place."""
 
+import glob
 import os
 import shutil
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 import structlog
 
 UNUSED_SECONDS = 7 * 24 * 3600  # who goes back to an older version within a week finds it there
+KEY = "[0-9a-f]" * 16
 
 log = structlog.get_logger()
 
@@ -18,6 +20,13 @@ def note_use(path: Path) -> None:
     """Take down, as its time of access, that `path` is used now; a cache may be read-only."""
     with suppress(OSError):
         os.utime(path, ns=(time.time_ns(), path.stat().st_mtime_ns))
+
+
+def siblings(path: Path, suffix: str = "") -> list[Path]:
+    """What was made beside `path` of other states of the same: NAME-KEY, and the suffix."""
+    name = path.name.removesuffix(suffix).rpartition("-")[0]
+    found = path.parent.glob(f"{glob.escape(name)}-{KEY}{suffix}")
+    return [each for each in found if each != path]
 
 
 def remove(paths: Iterable[Path]) -> None:

@@ -5,7 +5,6 @@ know of it, and where in which file each constant is. It is found by everything 
 and that is known without the model; one that does not fit is removed, and the model is loaded.
 """
 
-import glob
 import hashlib
 import json
 from collections.abc import Callable, Iterator
@@ -151,9 +150,8 @@ def _read(file: Path) -> Kept:
 def _remove_unused(file: Path) -> None:
     """Of earlier states of the model of `file`, and packages that nothing else needs."""
     folder = file.parent
-    stem = glob.escape(file.stem.rpartition("-")[0])
     for suffix in (DESCRIPTION, CONSTANTS):
-        unused.remove(folder.glob(f"{stem}-*{suffix}"))
+        unused.remove(unused.siblings(file.with_suffix(suffix), suffix))
     texts = [each.read_text(errors="replace") for each in folder.glob(f"*{DESCRIPTION}")]
     codes = folder.glob(f"*{package.SUFFIX}")
     unused.remove(code for code in codes if not any(code.name in text for text in texts))

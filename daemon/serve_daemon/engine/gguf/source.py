@@ -9,7 +9,7 @@ from msgspec import Struct
 
 from serve_daemon.config import gguf_header, kept_gguf
 from serve_daemon.config.kept_gguf import DEQUANTIZE, KEEP
-from serve_daemon.engine import convert
+from serve_daemon.engine import convert, unused
 from serve_daemon.engine.errors import EngineError
 from serve_daemon.engine.gguf import folder, tokenizer
 from serve_daemon.engine.gguf.names import CannotKeepError
@@ -84,6 +84,8 @@ def _packed(gguf: Gguf, announce: Callable[[], None]) -> Path:
         announce()
         words = partial(tokenizer.ready, gguf.file, gguf.cache)
         folder.make(gguf.file, target, gguf.dtype, words)
+        unused.remove(unused.siblings(target))
+    unused.note_use(target)
     return target
 
 
@@ -93,4 +95,6 @@ def _converted(gguf: Gguf, announce: Callable[[], None]) -> Path:
         announce()
         words = tokenizer.ready(gguf.file, gguf.cache)
         convert.convert_in_child(gguf.file, target, gguf.dtype, words)
+        unused.remove(unused.siblings(target))
+    unused.note_use(target)
     return target
