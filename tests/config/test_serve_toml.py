@@ -41,10 +41,10 @@ def test_it_serves_smollm2_on_loopback() -> None:
 
 
 def test_all_else_stands_at_its_default() -> None:
-    """Only the model is set."""
+    """Only the model is set, with the engine that is fast on a CPU."""
     config = load(Sources()).config
     assert config.model_copy(update={"models": {}}) == Config()
-    assert config.models["smollm2"].model_fields_set == {"source", "aliases"}
+    assert config.models["smollm2"].model_fields_set == {"source", "aliases", "engine"}
 
 
 @pytest.mark.parametrize("path", KEYS, ids=".".join)
