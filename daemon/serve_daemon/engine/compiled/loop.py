@@ -20,6 +20,7 @@ from serve_daemon.engine.sampling import choose
 from serve_daemon.engine.threads import compute_with
 
 CopySlot = Callable[[int, int, int], None]  # from, to, tokens
+LOOK_SECONDS = 0.05  # of computing
 
 
 class Join(Struct, frozen=True):
@@ -62,7 +63,8 @@ class Loop:
         self.wanted_threads = 1
         self._pace = Pace(1)
         self._threads = 0
-        self._waited_seconds = 0.0  # for a core, up to the begin of this step
+        self._computed_seconds = 0.0  # since it was looked how long this thread waited for a core
+        self._waited_seconds = 0.0  # up to then
         self.steps = 0
         self.generated_tokens = 0
         self.last_progress = time.monotonic()
@@ -90,7 +92,7 @@ class Loop:
         if not self._running and not self._waiting:
             self._carry_out(self._commands.get())
             self.last_progress = time.monotonic()
-            self._waited_seconds = core_wait_seconds()
+            self._computed_seconds, self._waited_seconds = 0.0, core_wait_seconds()
         while not self._commands.empty():
             self._carry_out(self._commands.get())
 
@@ -148,11 +150,10 @@ class Loop:
         for piece in pieces:
             piece.sequence.num_computed = piece.stop
         outputs = self._sample([piece for piece in pieces if piece.is_last], logits)
-        now, waited = time.monotonic(), core_wait_seconds()
+        now = time.monotonic()
         num_prompt = sum(piece.stop - piece.start for piece in pieces) - num_decoding
         self._budget.add_step(now - start, num_decoding, num_prompt)
-        self._pace.add_step(now - start, waited - self._waited_seconds)
-        self._waited_seconds = waited
+        self._keep_pace(now - start)
         self.steps += 1
         self.last_progress = now
         if outputs and self.sink is not None:
@@ -175,6 +176,14 @@ class Loop:
                 self._remove(sequence)
         self.generated_tokens += len(draws)
         return outputs
+
+    def _keep_pace(self, step_seconds: float) -> None:
+        """Look now and then, not at each step: it takes as long as a hundredth of a short one."""
+        self._computed_seconds += step_seconds
+        if self._computed_seconds >= LOOK_SECONDS:
+            waited = core_wait_seconds()
+            self._pace.add_step(self._computed_seconds, waited - self._waited_seconds)
+            self._computed_seconds, self._waited_seconds = 0.0, waited
 
     def _adapt_threads(self) -> None:
         self._pace.allow(self.wanted_threads)
