@@ -47,18 +47,32 @@ def test_eight_bits_are_nearly_as_good() -> None:
 
 
 def test_what_is_stored() -> None:
-    """The nearest of 255 values of each head's own scale."""
+    """The nearest of 255 values of each head's own scale, of what is turned."""
     caches = empty()
     new = states(1, HEADS, SIZE)
     attend(new, caches, slot=2, first=7)
     keys, values, key_scales, value_scales = (cache[2, :, 7] for cache in caches)
-    largest = new[0].float().abs().amax(-1)
+    turned = int8_attention.turned(new[0])
+    largest = turned.abs().amax(-1)
     assert torch.equal(key_scales, largest / 127)
     assert torch.equal(value_scales, key_scales)
     assert torch.equal(keys, values)
-    error = (int8_attention.dequantize(keys, key_scales) - new[0].float()).abs().amax(-1)
+    error = (int8_attention.dequantize(keys, key_scales) - turned).abs().amax(-1)
     assert (error <= largest / 127 / 2 * 1.001).all()
     assert all(cache[:2].count_nonzero() == 0 for cache in caches)
+
+
+def test_turning_twice_changes_nothing() -> None:
+    """But for a factor; products of what is turned stay as they were, and large values don't."""
+    for size, together in (64, 64), (80, 16), (96, 32), (7, 1):
+        some, other = states(2, size).float(), states(2, size, seed=1).float()
+        turned = int8_attention.turned(some)
+        torch.testing.assert_close(int8_attention.turned(turned), some * together)
+        products = (turned * int8_attention.turned(other)).sum(-1) / together
+        torch.testing.assert_close(products, (some * other).sum(-1), rtol=1e-4, atol=1e-4)
+    peak = torch.zeros(64)
+    peak[9] = 64
+    assert torch.equal(int8_attention.turned(peak).abs(), torch.full((64,), 64.0))
 
 
 @pytest.mark.parametrize(

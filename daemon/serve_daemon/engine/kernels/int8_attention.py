@@ -1,8 +1,11 @@
 """Attention over slots whose keys and values are kept in 8 bits, in plain torch.
 
 What a token adds to a slot is quantized once for each of its key heads, when it is stored: to the
-integers -127 ..= 127 of a scale that is the largest magnitude over 127. As `reference`, this is the
-definition of the operator, and what runs where no library is loaded.
+integers -127 ..= 127 of a scale that is the largest magnitude over 127. So that a few large values,
+which keys have, don't take the others' bits, each head is turned before, by a Hadamard transform,
+and so are queries, which leaves their products as they were, and what attention gives is turned
+back (QuaRot, Ashkboos et al. 2024, arXiv:2404.00456). As `reference`, this is the definition of the
+operator, and what runs where no library is loaded.
 """
 
 import torch
@@ -29,11 +32,12 @@ def slot_attention_int8(  # noqa: PLR0913, PLR0917 - the schema's
 ) -> Tensor:
     """Store `key` and `value` [T, K, D] in 8 bits, then attend. See operators."""
     for new, cache, scales in (key, key_cache, key_scales), (value, value_cache, value_scales):
-        quantized, its_scales = quantize(new)
+        quantized, its_scales = quantize(turned(new))
         reference.store(quantized, cache, slots, positions)
         reference.store(its_scales, scales, slots, positions)
-    return reference.attend(
-        query,
+    together = _together(query.shape[-1])
+    result = reference.attend(
+        turned(query) / together,
         lambda slot: dequantize(key_cache[slot], key_scales[slot]),
         lambda slot: dequantize(value_cache[slot], value_scales[slot]),
         key_cache.shape[2],
@@ -43,6 +47,24 @@ def slot_attention_int8(  # noqa: PLR0913, PLR0917 - the schema's
         window,
         softcap,
     )
+    return (turned(result) / together).to(query.dtype)
+
+
+def turned(states: Tensor) -> Tensor:
+    """`states` [..., D] by the fast Walsh-Hadamard transform, float32.
+
+    As many values together as a power of two divides D by: sums and differences of themselves.
+    """
+    exact, size, half = states.float(), states.shape[-1], 1
+    while half < _together(size):
+        first, second = exact.reshape(*exact.shape[:-1], -1, 2, half).unbind(-2)
+        exact = torch.stack((first + second, first - second), -2).flatten(-3)
+        half *= 2
+    return exact
+
+
+def _together(size: int) -> int:
+    return size & -size
 
 
 def quantize(states: Tensor) -> tuple[Tensor, Tensor]:

@@ -54,7 +54,9 @@ void store_quantized(const Tensor& from, const Tensor& cache, const Tensor& scal
   int8_t* target = (int8_t*)cache.mutable_data_ptr();
   float* its_scales = (float*)scales.mutable_data_ptr();
   store(from, places, bytes, [&](const char* source, int64_t row) {
-    attention.quantize(source, size, target + row * size, its_scales + row);
+    thread_local Memory memory;
+    attention.quantize(source, size, target + row * size, its_scales + row,
+                       (float*)memory.at_least(size * 4));
   });
 }
 

@@ -65,6 +65,10 @@ struct Ahead {
   }
 };
 
+// Elements of int8 caches are turned before they are rounded, and queries and results with them:
+// large ones, of which keys have a few, are shared out among so many. 1 where the size is odd.
+inline int64_t turned_together(int64_t size) { return size & -size; }
+
 // The running softmax of the rows of a run for one key head: base-2 maxima and sums [rows], and the
 // weighted values [rows, padded size], not yet divided by the sums.
 struct State {
@@ -89,8 +93,8 @@ struct Attention {
       State, char* scratch);
   void (*merge)(State into, State part, int64_t rows, int64_t padded);
   void (*finish)(const Problem&, const Run&, int64_t head, State);
-  // `size` elements become int8 of one scale.
-  void (*quantize)(const void* from, int64_t size, int8_t* to, float* scale);
+  // `size` elements, turned, become int8 of one scale; `numbers` is room for them.
+  void (*quantize)(const void* from, int64_t size, int8_t* to, float* scale, float* numbers);
 };
 
 enum class Element { float32, bfloat16, float16 };
