@@ -1,13 +1,15 @@
 """What is idle, and what it takes meanwhile."""
 
+import argparse
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
-from idle import name_of, shares_of, table, used_by
-from processes import ServerError
+from idle import MOST_SHARE, measure, name_of, shares_of, table, used_by
+from processes import SOURCE, ServerError
 
 
 def test_processes_are_named_by_what_they_are() -> None:
@@ -54,3 +56,14 @@ def test_the_last_row_is_the_sum() -> None:
     """Of all processes."""
     rows = table({"supervisor": (0.001, 2.0), "gateway": (0.002, 3.0)})
     assert rows[-1] == "| all | 0.30 | 5.0 |"
+
+
+@pytest.mark.long
+def test_a_daemon_that_nobody_asks_takes_less_than_a_hundredth_of_a_core(
+    tmp_path: Path, model_cache: Path
+) -> None:
+    """With an engine of each kind, over a minute."""
+    chosen = argparse.Namespace(seconds=60.0, settle=5.0, source=SOURCE, cache=model_cache)
+    shares = measure(tmp_path, chosen)
+    assert {"supervisor", "gateway", "engine compiled"} <= shares.keys()
+    assert sum(share for share, _ in shares.values()) < MOST_SHARE

@@ -10,6 +10,7 @@ import watchfiles
 from serve_daemon.config.files import digests, drop_in_directory
 
 DEBOUNCE_MILLISECONDS = 100
+STEP_MILLISECONDS = 100  # between looks of the watcher, each of which wakes this process
 SETTLE_SECONDS = 0.1
 LOOK_MILLISECONDS = 1000
 
@@ -52,7 +53,7 @@ async def _events(directories: list[Path]) -> AsyncGenerator[object, None]:
     async for event in watchfiles.awatch(
         *directories,
         debounce=DEBOUNCE_MILLISECONDS,
-        step=50,
+        step=STEP_MILLISECONDS,
         recursive=False,
         ignore_permission_denied=True,
         # What changes before a watch has begun, or on a file system without events, is seen too.
