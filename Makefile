@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 JUDGES := tests/conformance/node
 
 .PHONY: venv serve test test-all chaos manual conformance check lock clean
-.PHONY: bench bench-many-streams bench-attacks bench-engine bench-profile bench-long-prompt bench-constrained bench-embeddings bench-recovery bench-token-path bench-idle bench-gpu bench-start bench-control
+.PHONY: bench bench-many-streams bench-attacks bench-engine bench-profile bench-long-prompt bench-constrained bench-embeddings bench-recovery bench-token-path bench-idle bench-memory bench-gpu bench-start bench-control
 
 venv: $(STAMP)  ## A virtual environment with everything in it; the commands are in .venv/bin
 
@@ -70,6 +70,9 @@ bench-token-path: venv  ## What a token costs of the processor beside the model'
 
 bench-idle: venv  ## What a daemon with an engine of each kind takes while nobody asks
 	$(BIN)/python benchmarks/idle.py --write
+
+bench-memory: venv  ## What every process holds while 32 streams are full
+	$(BIN)/python benchmarks/memory.py --write
 
 bench-many-streams: venv  ## What the gateway adds to each token of 2,000 streams
 	$(BIN)/python benchmarks/many_streams.py --write

@@ -8,7 +8,19 @@ MARK = "## "
 CPU, LONG_PROMPT, GPU, PROFILE = "CPU", "A long prompt among streams", "GPU", "Profile notes"
 RECOVERY, CONSTRAINED = "Recovery", "What a schema costs"
 EMBEDDINGS, TOKEN_PATH, IDLE = "Embeddings", "A token's way", "Idle"
-ORDER = (CPU, LONG_PROMPT, CONSTRAINED, EMBEDDINGS, TOKEN_PATH, IDLE, RECOVERY, GPU, PROFILE)
+MEMORY = "Memory"
+ORDER = (
+    CPU,
+    LONG_PROMPT,
+    CONSTRAINED,
+    EMBEDDINGS,
+    TOKEN_PATH,
+    IDLE,
+    MEMORY,
+    RECOVERY,
+    GPU,
+    PROFILE,
+)
 
 
 def store(title: str, body: str, *, is_added: bool = False) -> None:
