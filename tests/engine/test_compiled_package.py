@@ -28,6 +28,7 @@ def next_batch(slots: list[int]) -> Batch:
     return Batch(np.full(count, 7), np.array(slots), places, np.arange(count))
 
 
+@pytest.mark.long  # what others compile says already that a package computes what it should
 def test_a_package_stands_in_for_the_step(tmp_path: Path) -> None:
     """For any number of tokens and any caches; what either stores the other reads."""
     import torch
