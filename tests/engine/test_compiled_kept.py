@@ -4,10 +4,12 @@ import os
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
+from structlog.testing import capture_logs
 
 from engine.client import EngineProcess, Gateway
 from engine.compiled_step import compile_step
@@ -97,6 +99,20 @@ def generated(checkpoint: Path) -> list[int]:
     output = model.generate(torch.tensor([PROMPT]), max_new_tokens=NEW_TOKENS, do_sample=False)
     tokens: list[int] = output[0, len(PROMPT) :].tolist()
     return tokens
+
+
+def test_the_log_says_that_the_step_is_compiled() -> None:
+    """As where it was compiled just now: that is what one looks for."""
+    from serve_daemon.engine.compiled.kept import Kept
+
+    asked: list[object] = []
+    code = SimpleNamespace(with_tensors=asked.append, file=Path("step.pt2"))
+    with capture_logs() as logs:
+        Kept(None, code, {}).compiler({})  # type: ignore[arg-type]
+    assert [(each["event"], each["package"]) for each in logs] == [
+        ("compiled step in use", "step.pt2")
+    ]
+    assert asked == [{}]
 
 
 def cut(file: Path) -> None:

@@ -65,6 +65,7 @@ class Kept(Struct, frozen=True):
 
     def compiler(self, made: Caches) -> Compiler:
         forward = self.code.with_tensors({**self.constants, **made})
+        log.info("compiled step in use", package=str(self.code.file))
         return _Packaged(partial(compute, forward, device="cpu"))
 
 

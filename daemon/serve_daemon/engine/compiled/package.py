@@ -80,7 +80,7 @@ class Code:
             self._runner = torch._C._aoti.AOTIModelPackageLoader(  # noqa: SLF001
                 str(file), "model", True, 1, -1
             )
-        self._file = file
+        self.file = file
 
     def with_tensors(self, tensors: Mapping[str, torch.Tensor]) -> Forward:
         """What computes as the step does, on the `tensors` where they are.
@@ -89,7 +89,7 @@ class Code:
         """
         names = self._runner.get_constant_fqns()
         if missing := [name for name in names if name not in tensors]:
-            raise RuntimeError(f"{self._file} asks for {missing[0]}, which the model doesn't have")
+            raise RuntimeError(f"{self.file} asks for {missing[0]}, which the model doesn't have")
         constants = {name: tensors[name].detach() for name in names}
         self._runner.load_constants(constants, False, True, True)  # all of them, and no copies
 
