@@ -73,6 +73,7 @@ def test_shapes_equal_the_reference(level: int) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3600)
 def test_ten_thousand_shapes_equal_the_reference(level: int) -> None:
     """On each path."""
     check_shapes(10_000, level)

@@ -49,18 +49,20 @@ std::vector<Share> shares(const std::vector<BlockWeight>& weights) {
 
 BlockRows quantized(const BlockMath& math, const Tensor& input, int64_t rows, int64_t columns) {
   thread_local Memory memory;
-  BlockRows to{nullptr, rows, columns / COLUMNS, (rows + math.most_rows - 1) / math.most_rows,
-               input.scalar_type() == ScalarType::Float};
-  to.records = memory.at_least(rows * to.blocks * BlockRows::RECORD);
+  const int64_t blocks = columns / COLUMNS;
+  const BlockRows to(memory.at_least(rows * blocks * BlockRows::RECORD), rows, blocks,
+                     math.most_rows, input.scalar_type() == ScalarType::Float);
   const void* from = input.const_data_ptr();
   if (rows * columns <= QUANTIZED_ALONE)
     math.quantize(from, to, 0, to.tiles);
   else
-    in_parallel(to.tiles, 1, [&](int64_t begin, int64_t end) { math.quantize(from, to, begin, end); });
+    in_parallel(to.tiles, 1,
+                [&](int64_t begin, int64_t end) { math.quantize(from, to, begin, end); });
   return to;
 }
 
-void multiply(const BlockMath& math, const BlockRows& rows, const std::vector<BlockWeight>& weights) {
+void multiply(const BlockMath& math, const BlockRows& rows,
+              const std::vector<BlockWeight>& weights) {
   const int64_t tile = math.most_rows * rows.blocks * BlockRows::RECORD;
   const int64_t at_once = std::max<int64_t>(CACHED_BYTES / tile, 1);
   const std::vector<Share> each = shares(weights);

@@ -50,10 +50,16 @@ struct BlockRows {
   static constexpr int64_t RECORD = 48; // bytes of a row in a block
   char* records;
   int64_t rows, blocks, tiles;
+  int64_t least, larger; // rows of a tile; so many tiles at the beginning have one more
   bool wide; // float32, not bfloat16, comes and goes
 
-  // The first row of a tile; they differ by one row at most.
-  int64_t begin(int64_t tile) const { return rows * tile / tiles; }
+  BlockRows(char* records, int64_t rows, int64_t blocks, int64_t most, bool wide)
+      : records(records), rows(rows), blocks(blocks), tiles((rows + most - 1) / most),
+        least(rows / tiles), larger(rows % tiles), wide(wide) {}
+
+  int64_t count(int64_t tile) const { return least + (tile < larger); }
+  // The first row of a tile.
+  int64_t begin(int64_t tile) const { return tile * least + (tile < larger ? tile : larger); }
   char* tile(int64_t tile) const { return records + begin(tile) * blocks * RECORD; }
 };
 

@@ -24,7 +24,17 @@ SERVE_INLINE Ints high_halves(Ints both) { return low_halves(_mm512_srli_epi16(b
 SERVE_INLINE Ints plus_ints(Ints a, Ints b) { return _mm512_add_epi32(a, b); }
 SERVE_INLINE Ints larger_ints(Ints a, Ints b) { return _mm512_max_epi32(a, b); }
 SERVE_INLINE int32_t largest_of(Ints values) { return _mm512_reduce_max_epi32(values); }
-SERVE_INLINE int32_t sum_of(Ints values) { return _mm512_reduce_add_epi32(values); }
+
+// Of 16 bytes each.
+SERVE_INLINE void sum_bytes(__m256i bytes, int32_t* sums) {
+  const __m256i ones = _mm256_set1_epi8(1);
+  const __m256i pairs = _mm256_maddubs_epi16(ones, bytes);
+  __m256i sum = _mm256_madd_epi16(pairs, _mm256_set1_epi16(1));
+  sum = _mm256_add_epi32(sum, _mm256_shuffle_epi32(sum, 0x4e));
+  sum = _mm256_add_epi32(sum, _mm256_shuffle_epi32(sum, 0xb1));
+  sums[0] = _mm256_cvtsi256_si32(sum);
+  sums[1] = _mm256_extract_epi32(sum, 4);
+}
 
 template <int COUNT>
 SERVE_INLINE Ints shifted(Ints values) {
@@ -61,7 +71,6 @@ SERVE_INLINE Floats as_floats(Ints values) { return _mm512_cvtepi32_ps(values); 
 SERVE_INLINE Floats plus(Floats a, Floats b) { return _mm512_add_ps(a, b); }
 SERVE_INLINE Floats times(Floats a, Floats b) { return _mm512_mul_ps(a, b); }
 SERVE_INLINE Floats times_plus(Floats a, Floats b, Floats c) { return _mm512_fmadd_ps(a, b, c); }
-SERVE_INLINE Ints rounded(Floats values) { return _mm512_cvtps_epi32(values); }
 
 SERVE_INLINE Floats minus_times(Floats a, Floats b) {
   return _mm512_fnmadd_ps(a, b, _mm512_setzero_ps());
@@ -90,8 +99,11 @@ SERVE_INLINE Floats load_some(const char* from, bool wide, int64_t count) {
   return _mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(bits), 16));
 }
 
-SERVE_INLINE void store_bytes(int8_t* to, Ints values) {
-  _mm_storeu_si128((__m128i*)to, _mm512_cvtepi32_epi8(values));
+// 32 products, rounded.
+SERVE_INLINE __m256i as_bytes(const Floats* values, Floats factor) {
+  const __m128i low = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(times(values[0], factor)));
+  const __m128i high = _mm512_cvtepi32_epi8(_mm512_cvtps_epi32(times(values[1], factor)));
+  return _mm256_set_m128i(high, low);
 }
 
 // To bfloat16 as Bfloat16::rounded does it.
