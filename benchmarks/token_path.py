@@ -4,8 +4,8 @@
 
 A whole daemon with the compiled engine and the real model is asked by many streams at once. What
 the forward passes take is counted in the engine and left out; the rest of its computing thread is
-the loop and the sampler, its main thread is the wire. The engine computes with one thread, so that
-no other one has a part in that.
+the loop, the sampler and the frames, its main thread takes in requests. The engine computes with
+one thread, so that no other one has a part in that.
 """
 
 import argparse
@@ -62,8 +62,9 @@ KINDS: dict[str, dict[str, Any]] = {
     "temperature 1": {"temperature": 1.0},
 }
 HEAD = (
-    "| sampling | streams | a step: loop and sampler (µs) | its frames (µs) | its events (µs)"
-    f" | at {RATE:,} tokens/s: loop and sampler (% of a core) | frames | events | all |\n"
+    "| sampling | streams | a step: loop, sampler, frames (µs) | engine's main thread (µs)"
+    f" | gateway (µs) | at {RATE:,} tokens/s: loop, sampler, frames (% of a core) | main thread"
+    " | gateway | all |\n"
     "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | ---: |"
 )
 
@@ -82,12 +83,12 @@ class Cost:
 
     tokens_per_step: float
     loop: float
-    wire: float
+    main: float
     gateway: float
 
     @property
     def whole(self) -> float:
-        return self.loop + self.wire + self.gateway
+        return self.loop + self.main + self.gateway
 
 
 class Parts(NamedTuple):
@@ -181,16 +182,19 @@ def row(kind: str, streams: int, costs: Sequence[Cost]) -> str:
     def median(figure: Callable[[Cost], float]) -> float:
         return statistics.median(figure(each) for each in costs)
 
-    figures = (
+    of_step = (
         median(lambda cost: 1e6 * cost.loop * cost.tokens_per_step),
-        median(lambda cost: 1e6 * cost.wire * cost.tokens_per_step),
+        median(lambda cost: 1e6 * cost.main * cost.tokens_per_step),
         median(lambda cost: 1e6 * cost.gateway * cost.tokens_per_step),
+    )
+    of_core = (
         median(lambda cost: 100 * RATE * cost.loop),
-        median(lambda cost: 100 * RATE * cost.wire),
+        median(lambda cost: 100 * RATE * cost.main),
         median(lambda cost: 100 * RATE * cost.gateway),
         median(lambda cost: 100 * RATE * cost.whole),
     )
-    return f"| {kind} | {streams} | {' | '.join(f'{each:.3g}' for each in figures)} |"
+    cells = [f"{each:.0f}" for each in of_step] + [f"{each:.3g}" for each in of_core]
+    return f"| {kind} | {streams} | {' | '.join(cells)} |"
 
 
 def options() -> argparse.Namespace:
@@ -213,10 +217,10 @@ def body_of(chosen: argparse.Namespace, rows: Sequence[str]) -> str:
     model = FILE if chosen.source == SOURCE else "another model"
     about = (
         f"Written by `make bench-token-path`, {dt.datetime.now(dt.UTC):%Y-%m-%d}, {machine()},"
-        f" {model}, chat completions, streamed. Medians of {chosen.rounds} rounds. Loop and"
-        " sampler: the engine's computing thread without the forward pass; frames: its other"
-        " thread, which takes in requests and sends each step's tokens; events: the gateway."
-        f" Together they may take {MOST_SHARE:.0%} of a core at {RATE:,} tokens/s and 32 streams."
+        f" {model}, chat completions, streamed; medians of {chosen.rounds} rounds. Loop, sampler"
+        " and frames: the engine's computing thread without the forward pass; its main thread takes"
+        f" in requests. Together they may take {MOST_SHARE:.0%} of a core at {RATE:,} tokens/s and"
+        " 32 streams; the rows of one stream are about the length of a step."
     )
     return "\n\n".join([about, "\n".join([HEAD, *rows])])
 
