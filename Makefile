@@ -54,7 +54,7 @@ bench-engine: venv  ## The engines without HTTP
 	$(BIN)/python benchmarks/in_process.py --cache .cache
 
 bench-profile: venv  ## Where a step's time goes, beside the limits of the machine
-	$(BIN)/python benchmarks/step_profile.py --cache .cache --write
+	$(BIN)/python benchmarks/step_profile.py --engine compiled --gguf keep dequantize --streams 1 16 32 --cache .cache/profile --write
 
 bench-long-prompt: venv  ## How long a prompt of 2,000 tokens holds up others' streams
 	$(BIN)/python benchmarks/long_prompt.py --write

@@ -79,9 +79,9 @@ def demand_of(model: Any, weights_bytes: int, num_streams: int, context_tokens: 
     """Weights once, as many bytes as the engine says, and each sequence's keys and values."""
     config, geometry = model.config.get_text_config(), geometry_of(model)
     read = weights_bytes
-    embedding = model.get_input_embeddings().weight
     if not config.tie_word_embeddings:  # one row a token is read of it
-        read -= embedding.numel() * embedding.element_size()
+        embedding = model.get_input_embeddings()
+        read -= sum(each.nbytes for each in (*embedding.parameters(), *embedding.buffers()))
     tokens = num_streams * context_tokens
     attention = 4 * geometry.layers * config.num_attention_heads * geometry.head_size * tokens
     return Demand(

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 LINEAR, HEAD, ATTENTION = "linear", "lm_head", "attention"
 ELEMENTWISE, SAMPLING, OTHER = "norm, rotary, elementwise", "sampling", "other operations"
-HOST = "outside of operations: Python, compiled kernels without a name, waiting"
+HOST = "outside of operations: Python, calls, waiting"
 GROUPS = (LINEAR, HEAD, ATTENTION, ELEMENTWISE, SAMPLING, OTHER, HOST)
 
 LINEAR_NAMES = ("linear", "mm", "addmm", "gemm", "matmul", "int4pack", "int8pack", "cutlass")
@@ -24,9 +24,21 @@ ELEMENTWISE_NAMES = (
     *("cat", "copy", "clone", "norm", "rms", "cos", "sin", "embedding", "elementwise", "reduce"),
     *("triton", "fused", "cpp_"),
 )
+GENERATED = "cpp_fused"  # in the names of the kernels that a compiled step consists of
 SAMPLING_NAMES = ("argmax", "topk", "sort", "multinomial", "cumsum", "choose", "sample")
 
 Shapes = Sequence[Sequence[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """What tells a model's head from its other linear layers: a size, or its weight's shape."""
+
+    vocabulary: int
+    weight: tuple[int, ...] = ()
+
+    def is_met(self, shapes: Shapes) -> bool:
+        return any(self.vocabulary in each or tuple(each) == self.weight for each in shapes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +50,13 @@ class Operation:
     shapes: Shapes = ()
 
 
-def group_of(operation: Operation, vocabulary: int) -> str:
-    """What has the vocabulary among its sizes is the head if it multiplies, else sampling."""
+def group_of(operation: Operation, head: Head) -> str:
+    """What meets the head's sizes is the head if it multiplies, else sampling."""
     name = operation.name.rpartition("::")[2].lower()
-    meets_vocabulary = any(vocabulary in shape for shape in operation.shapes)
+    if GENERATED in name:  # and then the names of whatever it computes, or feeds
+        return ELEMENTWISE
     multiplies = _has(name, LINEAR_NAMES) and not _has(name, ATTENTION_NAMES)
-    if meets_vocabulary and "embedding" not in name:
+    if head.is_met(operation.shapes) and "embedding" not in name:
         return HEAD if multiplies else SAMPLING
     by_name = (
         (SAMPLING, SAMPLING_NAMES),
@@ -55,12 +68,12 @@ def group_of(operation: Operation, vocabulary: int) -> str:
 
 
 def seconds_by_group(
-    operations: Iterable[Operation], total_seconds: float, vocabulary: int
+    operations: Iterable[Operation], total_seconds: float, head: Head
 ) -> dict[str, float]:
     """All of `total_seconds`; what no operation took is the host's."""
     found = dict.fromkeys(GROUPS, 0.0)
     for each in operations:
-        found[group_of(each, vocabulary)] += each.seconds
+        found[group_of(each, head)] += each.seconds
     found[HOST] = max(total_seconds - sum(found.values()), 0.0)
     return found
 

@@ -10,11 +10,16 @@ import argparse
 import datetime as dt
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 from typing import Any
+
+import msgspec
 
 import limits
 import sections
@@ -25,11 +30,13 @@ from engine_here import Here, engine_here, spec_of
 from limits import Demand, Limits
 from processes import SOURCE
 from stacks import Stacks, merged
-from step_groups import GROUPS, Operation, seconds_by_group
+from step_groups import GROUPS, Head, Operation, seconds_by_group
 from workload import label
 
 NUM_FUNCTIONS = 8
 MICROSECOND = 1e-6
+# Of inductor: the kernels that it makes then tell the profiler their names, and when they begin.
+NAMED_KERNELS = "TORCHINDUCTOR_CPP_ENABLE_KERNEL_PROFILE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,7 +63,7 @@ def profile(here: Here, num_streams: int, num_steps: int, prompt_tokens: int) ->
     operations, seconds = operations_of(decoding, num_steps, here.loaded.device)
     decoding.end()
     facts = here.engine.facts()
-    found = seconds_by_group(operations, seconds, facts.vocabulary)
+    found = seconds_by_group(operations, seconds, head_of(here.loaded.model))
     context = prompt_tokens + 2 * num_steps
     return Profile(
         num_streams,
@@ -66,6 +73,13 @@ def profile(here: Here, num_streams: int, num_steps: int, prompt_tokens: int) ->
         merged(stacks.busiest(), NUM_FUNCTIONS),
         limits.demand_of(here.loaded.model, facts.weights_bytes, num_streams, context),
     )
+
+
+def head_of(model: Any) -> Head:
+    head = model.get_output_embeddings()
+    weight = getattr(head, "packed_weight", None)
+    shape = (head.weight if weight is None else weight).shape
+    return Head(model.config.get_text_config().vocab_size, tuple(shape))
 
 
 def operations_of(decoding: Decoding, num_steps: int, device: str) -> tuple[list[Operation], float]:
@@ -139,6 +153,7 @@ def options() -> argparse.Namespace:
     add = parser.add_argument
     add("--engine", nargs="+", default=list(ENGINES))
     add("--source", default=SOURCE)
+    add("--gguf", nargs="+", default=["auto"], help="keep, dequantize: of a GGUF file's weights")
     add("--dtype", default="bfloat16")
     add("--device", default="cpu")
     add("--load-format", default="auto", help="dummy: random weights")
@@ -147,7 +162,7 @@ def options() -> argparse.Namespace:
     add("--steps", type=int, default=40)
     add("--prompt-tokens", type=int, default=128)
     add("--note", default="", help="what else is to be known of this run")
-    add("--write", action="store_true", help="write the section of RESULTS.md")
+    add("--write", action=argparse.BooleanOptionalAction, help="write the section of RESULTS.md")
     return parser.parse_args()
 
 
@@ -160,21 +175,38 @@ def about(limit: Limits, chosen: argparse.Namespace) -> str:
     ).strip()
 
 
+def profiles(engine: str, gguf: str, chosen: argparse.Namespace) -> Iterator[str]:
+    """The tables of one engine, after what the machine can do."""
+    os.environ[NAMED_KERNELS] = "1"  # read where the step is compiled
+    with tempfile.TemporaryDirectory() as directory:
+        spec = msgspec.structs.replace(spec_of(engine, chosen), gguf=gguf)
+        here = engine_here(spec, chosen.cache or Path(directory))
+        limit = limits.measure(here.loaded.device)
+        yield about(limit, chosen)
+        for num_streams in chosen.streams:
+            found = profile(here, num_streams, chosen.steps, chosen.prompt_tokens)
+            yield table(f"{engine}, gguf = {gguf}", found, limit)
+
+
+def in_a_process_of_its_own(engine: str, gguf: str) -> str:
+    """The same: an engine that waits keeps threads, which slow the next one down."""
+    command = [sys.executable, __file__, *sys.argv[1:], "--no-write"]
+    alone = ["--engine", engine, "--gguf", gguf]
+    return subprocess.run([*command, *alone], stdout=subprocess.PIPE, text=True, check=True).stdout
+
+
 def main() -> None:
     chosen = options()
+    setups = list(product(chosen.engine, chosen.gguf))
     parts: list[str] = []
-    with tempfile.TemporaryDirectory() as directory:
-        for engine in chosen.engine:
-            here = engine_here(spec_of(engine, chosen), chosen.cache or Path(directory))
-            limit = limits.measure(here.loaded.device)
-            parts += [] if parts else [about(limit, chosen)]
-            for num_streams in chosen.streams:
-                found = profile(here, num_streams, chosen.steps, chosen.prompt_tokens)
-                parts.append(table(engine, found, limit))
-                print(parts[-1], flush=True)
-    body = "\n\n".join(parts)
+    if len(setups) > 1:
+        parts += [in_a_process_of_its_own(*setup).strip() for setup in setups]
+    else:
+        for part in profiles(*setups[0], chosen):
+            print(part, end="\n\n", flush=True)
+            parts.append(part)
     if chosen.write:
-        sections.store(sections.PROFILE, body)
+        sections.store(sections.PROFILE, "\n\n".join(parts))
     os._exit(0)  # a computing thread may still wait for work
 
 

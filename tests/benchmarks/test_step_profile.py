@@ -41,9 +41,10 @@ def test_the_smallest_shares_are_told_as_one() -> None:
     assert merged(shares, 4) == shares
 
 
-def test_a_whole_run_tells_every_part_of_a_step(tmp_path: Path) -> None:
-    """With a model that is made on the spot."""
+def test_a_whole_run_tells_every_part_of_a_step(tmp_path: Path, model_cache: Path) -> None:
+    """With a model that is made on the spot, and the operators that are there."""
     model = ["--source", str(write("tiny", tmp_path)), "--load-format", "dummy"]
+    model += ["--cache", str(model_cache)]
     load = ["--streams", "2", "--steps", "5", "--prompt-tokens", "16"]
     ran = subprocess.run(
         [sys.executable, step_profile.__file__, "--engine", "continuous", *model, *load],
