@@ -29,7 +29,8 @@ def next_batch(slots: list[int]) -> Batch:
 
 
 @pytest.mark.long  # what others compile says already that a package computes what it should
-def test_a_package_stands_in_for_the_step(tmp_path: Path) -> None:
+@pytest.mark.parametrize("kv_cache_dtype", ["auto", "int8"])
+def test_a_package_stands_in_for_the_step(tmp_path: Path, kv_cache_dtype: str) -> None:
     """For any number of tokens and any caches; what either stores the other reads."""
     import torch
 
@@ -41,11 +42,17 @@ def test_a_package_stands_in_for_the_step(tmp_path: Path) -> None:
     from serve_daemon.engine.compiled.step import compute
 
     folder = write_config(tmp_path / "model")
-    spec = EngineSpec(model="tiny", source=str(folder), engine="compiled", load_format="dummy")
+    spec = EngineSpec(
+        model="tiny",
+        source=str(folder),
+        engine="compiled",
+        load_format="dummy",
+        kv_cache_dtype=kv_cache_dtype,
+    )
     loaded = loader.load(spec, folder, tmp_path / "cache", lambda *_: None)
-    prepared = prepare(loaded)
+    prepared = prepare(loaded, kv_cache_dtype)
     prepared.attach(4, 128)
-    file = package.file_for(loaded.model, loaded.cache)
+    file = package.file_for(loaded.model, loaded.cache, kv_cache_dtype)
     assert build(Order(spec, str(folder), str(loaded.cache), str(file)))
     compiled = package.load(file, prepared.step)
     assert {path.suffix for path in file.parent.iterdir()} == {".pt2", ".lock"}

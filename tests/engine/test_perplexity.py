@@ -59,6 +59,14 @@ def test_a_type_costs_no_more_than_its_rounding(
     assert perplexity(model_cache, engine, dtype) == pytest.approx(exact, rel=tolerance)
 
 
+def test_keys_and_values_in_8_bits_cost_little(model_cache: Path) -> None:
+    """Two thousandths beside those in bfloat16."""
+    spec = msgspec.structs.replace(UNPACKED, engine="compiled", dtype="bfloat16")
+    plain = foretold(model_cache, spec)
+    rounded = foretold(model_cache, msgspec.structs.replace(spec, kv_cache_dtype="int8"))
+    assert math.exp(-rounded.mean) == pytest.approx(math.exp(-plain.mean), rel=0.002)
+
+
 @pytest.mark.parametrize("engine", GENERATING)
 @pytest.mark.parametrize("quantization", ["bnb-4bit", "bnb-8bit"])
 def test_a_quantization_costs_what_it_costs_in_transformers(
