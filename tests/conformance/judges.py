@@ -19,6 +19,7 @@ class Served(Struct, frozen=True):
     url: str
     key: str
     model: str
+    instructed_model: str  # the same, whose chat template has another system prompt
     embedding_model: str
 
     @property
@@ -40,15 +41,20 @@ class Judge(Struct, frozen=True):
     attempts: int = 1  # of which one must be good: some ask what a model of 135M says by luck
 
 
-def llmprobe(*arguments: str) -> Callable[[Served], list[str]]:
-    """The MUST checks of llmprobe."""
+def llmprobe_quick(served: Served) -> list[str]:
+    """The first MUST checks of llmprobe."""
+    return [*llmprobe(served), "-m", served.model, "--quick"]
 
-    def command(served: Served) -> list[str]:
-        program = ["node_modules/.bin/llmprobe", f"{served.url}/v1", "-k", served.key]
-        quiet = ["--no-bench", "--no-save", "--no-color"]
-        return [*program, "-m", served.model, *quiet, *arguments]
 
-    return command
+def llmprobe_deep(served: Served) -> list[str]:
+    """All of them, some of which ask a model to remember what it was told, and to say it again."""
+    return [*llmprobe(served), "-m", served.instructed_model]
+
+
+def llmprobe(served: Served) -> list[str]:
+    """Without its measurements, and nothing is written down."""
+    program = ["node_modules/.bin/llmprobe", f"{served.url}/v1", "-k", served.key]
+    return [*program, "--no-bench", "--no-save", "--no-color"]
 
 
 def llm_comply(form: str) -> Callable[[Served], list[str]]:
@@ -76,24 +82,17 @@ def node(*paths: str) -> Callable[[Served], list[str]]:
     return lambda _served: ["node", "--test", *paths]
 
 
-def schemathesis(document: str) -> Callable[[Served], list[str]]:
-    """Odd requests by a document of the API, to fake engines of a daemon of its own."""
-    return lambda _served: [sys.executable, "-m", "conformance.fuzzing", document]
-
-
 def fuzzing(document: str) -> Callable[[Served], list[str]]:
     """Schemathesis over our own document, or over OpenAI's, on a daemon with a fake engine."""
     return lambda _served: [sys.executable, "-m", "conformance.fuzzing", document]
 
 
 JUDGES = (
-    Judge("llmprobe, quick", llmprobe("--quick"), NODE, attempts=3),
-    Judge("llmprobe", llmprobe(), NODE, attempts=3),
+    Judge("llmprobe, quick", llmprobe_quick, NODE, attempts=3),
+    Judge("llmprobe", llmprobe_deep, NODE, attempts=3),
     Judge("llm-comply, Open Responses", llm_comply("open-responses"), attempts=3),
     Judge("llm-comply, OpenAI's chat", llm_comply("openai-chat"), attempts=3),
     Judge("llm-comply, Anthropic", llm_comply("anthropic"), attempts=3),
-    Judge("schemathesis, our document", schemathesis("ours"), HERE.parent),
-    Judge("schemathesis, OpenAI's document", schemathesis("openai"), HERE.parent),
     Judge("SDKs of Python", pytest("sdks")),
     Judge("SDKs of Node", node("openai.test.mjs", "ai.test.mjs"), NODE),
     Judge("schemathesis, our document", fuzzing("ours"), HERE.parent),
