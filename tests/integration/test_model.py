@@ -84,7 +84,7 @@ async def test_it_knows_the_capital_of_france(real: RunningDaemon, model: str) -
     sdk = openai.AsyncOpenAI(
         base_url=f"{real.url}/v1", api_key="none", _strict_response_validation=True
     )
-    question = "What is the capital of France?"
+    question = "Name the capital of France."
     async with sdk:
         whole = await sdk.responses.create(model=model, input=question, temperature=0)
         assert "Paris" in whole.output_text

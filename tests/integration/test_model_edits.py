@@ -18,7 +18,7 @@ KEYS = (
     'dtype = "float32"\nkv_cache_memory = "256MiB"\nhang_timeout = 5.0\n'
 )
 FIRST = f"[models.first]\n{KEYS}max_requests = 8\n"
-QUESTION = {"model": "first", "input": "What is the capital of France?", "temperature": 0}
+QUESTION = {"model": "first", "input": "Name the capital of France.", "temperature": 0}
 
 
 def second(**keys: Any) -> str:

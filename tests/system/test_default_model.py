@@ -22,7 +22,7 @@ def test_the_default_model_answers_from_its_confinement(service: Service, machin
     service.systemctl("start")
     service.until(service.is_ready, CONVERSION_SECONDS)
     fields = {"temperature": 0, "max_tokens": 20}
-    with service.ask("What is the capital of France?", **fields) as response:
+    with service.ask("Name the capital of France.", **fields) as response:
         answer = json.load(response)["choices"][0]["message"]["content"]
     assert "Paris" in answer
     assert machine.show(UNIT, "NRestarts") == ["0"]

@@ -5,7 +5,7 @@ export const url = `${root}/v1`;
 export const apiKey = process.env.CONFORMANCE_KEY;
 export const model = process.env.CONFORMANCE_MODEL;
 export const embeddingModel = process.env.CONFORMANCE_EMBEDDING_MODEL;
-export const question = 'What is the capital of France?';
+export const question = 'Name the capital of France.';
 export const parameters = {
   type: 'object',
   properties: {

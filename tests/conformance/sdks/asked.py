@@ -2,7 +2,7 @@
 
 from pydantic import BaseModel
 
-QUESTION = "What is the capital of France?"
+QUESTION = "Name the capital of France."
 WEATHER_PARAMETERS = {
     "type": "object",
     "properties": {
