@@ -9,7 +9,11 @@ from serve_daemon.config import probe as config_probe
 from serve_daemon.config.checkpoint import BITSANDBYTES
 
 # What loading imports of Transformers, with the code of one decoder, which stands for any.
-LOADING = ("torch", "transformers.models.auto.modeling_auto", "transformers.models.llama")
+LOADING = (
+    "torch",
+    "transformers.models.auto.modeling_auto",
+    "transformers.models.llama.modeling_llama",
+)
 
 
 def unknown(cache: Path, engine: str, *, with_bitsandbytes: bool) -> dict[str, int]:

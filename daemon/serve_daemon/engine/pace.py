@@ -8,8 +8,6 @@ processes takes ten times as long as a step of one thread.
 import os
 import threading
 from contextlib import suppress
-from pathlib import Path
-from typing import BinaryIO
 
 WINDOW_SECONDS = 0.25  # of computing, before anything is concluded
 CONTENDED_SHARE = 0.4  # of the time without a core; a thread that waits less is still worth having
@@ -62,16 +60,26 @@ class Pace:
         self._calm_seconds = 0.0
 
 
-class _Counts(threading.local):
-    """The kernel's counts of each thread that asks, whose file stays open: opening it is dear."""
+class _Counts:
+    """The kernel's counts of the thread that makes this; the file stays open: opening is dear."""
 
     def __init__(self) -> None:
-        self.file: BinaryIO | None = None
+        self.descriptor: int | None = None
         with suppress(OSError):
-            self.file = Path("/proc/thread-self/schedstat").open("rb", buffering=0)  # noqa: SIM115
+            self.descriptor = os.open("/proc/thread-self/schedstat", os.O_RDONLY | os.O_CLOEXEC)
+
+    def __del__(self) -> None:
+        """Its thread has ended."""
+        if self.descriptor is not None:
+            os.close(self.descriptor)
 
 
-_counts = _Counts()
+class _OfThread(threading.local):
+    def __init__(self) -> None:
+        self.counts = _Counts()
+
+
+_own = _OfThread()
 
 
 def core_wait_seconds() -> float:
@@ -80,6 +88,7 @@ def core_wait_seconds() -> float:
     What it waited for other threads of its own process is not in it. 0 where Linux does not count
     (Documentation/scheduler/sched-stats.rst).
     """
-    if _counts.file is None:
+    descriptor = _own.counts.descriptor
+    if descriptor is None:
         return 0.0
-    return int(os.pread(_counts.file.fileno(), COUNTS_BYTES, 0).split()[1]) / 1e9
+    return int(os.pread(descriptor, COUNTS_BYTES, 0).split()[1]) / 1e9
