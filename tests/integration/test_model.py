@@ -34,7 +34,7 @@ async def real(tmp_path_factory: pytest.TempPathFactory, model_cache: Path) -> A
     daemon = RunningDaemon(tmp_path_factory.mktemp("real"))
     daemon.environment["XDG_CACHE_HOME"] = str(model_cache)
     models = (
-        f'[models.exact]\n{SOURCE}{SMALL}dtype = "float32"\n'
+        f'[models.exact]\n{SOURCE}{SMALL}dtype = "float32"\ngguf = "dequantize"\n'
         f'[models.half]\n{SOURCE}{SMALL}dtype = "bfloat16"\n'
     )
     try:
