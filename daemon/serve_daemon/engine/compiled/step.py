@@ -6,7 +6,6 @@ from typing import Any
 import torch
 
 from serve_daemon.engine.compiled.sequences import Batch
-from serve_daemon.engine.kernels.block_layers import BlockLinear
 
 # (tokens [T], slots [T], positions [T], wanted [R]) to logits [R, V]
 Forward = Callable[..., torch.Tensor]
@@ -19,10 +18,6 @@ class Step(torch.nn.Module):
     def __init__(self, model: Any) -> None:
         super().__init__()
         self.model = model
-        head = model.get_output_embeddings()
-        if isinstance(head, BlockLinear):
-            # Its result is of its input's type: the logits need be neither rounded nor converted.
-            head.register_forward_pre_hook(lambda _, inputs: (inputs[0].float(),))
 
     def forward(
         self,

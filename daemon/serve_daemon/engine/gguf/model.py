@@ -10,7 +10,7 @@ from serve_daemon.engine.errors import EngineError
 from serve_daemon.engine.gguf import empty, folder, packed_file
 from serve_daemon.engine.gguf.embedding import OwnEmbedding
 from serve_daemon.engine.gguf.plan import Block
-from serve_daemon.engine.kernels.block_layers import BlockEmbedding, BlockLinear
+from serve_daemon.engine.kernels.block_layers import BlockEmbedding, BlockHead, BlockLinear
 from serve_daemon.wire.messages import Reason
 
 BIAS = "bias"
@@ -27,10 +27,12 @@ def load(directory: Path, options: dict[str, Any]) -> Any:
     dtype = getattr(torch, described.dtype)
     model = empty.model_of(AutoConfig.from_pretrained(directory), dtype, options)
     tensors = packed_file.read(directory / packed_file.NAME)
+    head = model.get_output_embeddings()
     for name, block in described.blocks.items():
         bias = tensors.get(f"{name}.{BIAS}")
-        made = _layer(model.get_submodule(name), block, tensors[block.tensor], bias, dtype)
-        model.set_submodule(name, made)
+        module = model.get_submodule(name)
+        make = _head if module is head else _layer
+        model.set_submodule(name, make(module, block, tensors[block.tensor], bias, dtype))
     plain = {name: each for name, each in tensors.items() if _is_plain(model, name)}
     plain |= {name: plain[first] for name, first in described.ties.items()}
     _assign(model, plain)
@@ -48,6 +50,13 @@ def _layer(
         return BlockLinear(packed, bias, block.layout, block.columns, block.rows)
     table = BlockEmbedding(packed, block.layout, block.rows, block.columns, dtype)
     return table if type(module) is nn.Embedding else OwnEmbedding(table, module)
+
+
+def _head(
+    _module: nn.Module, block: Block, packed: Tensor, bias: Tensor | None, _dtype: torch.dtype
+) -> nn.Module:
+    """What makes logits as `_module` does."""
+    return BlockHead(packed, bias, block.layout, block.columns, block.rows)
 
 
 def _is_plain(model: nn.Module, name: str) -> bool:

@@ -45,6 +45,14 @@ class BlockLinear(nn.Module):
         return f"in_features={self.in_features}, out_features={self.out_features}"
 
 
+class BlockHead(BlockLinear):
+    """One that makes logits: they are float32 whatever the model computes in, and never rounded."""
+
+    def forward(self, rows: Tensor) -> Tensor:
+        """`rows` [..., in_features] to float32 [..., out_features]."""
+        return super().forward(rows.float())
+
+
 class BlockEmbedding(nn.Module):
     """A table of vectors that is `blocks.pack`'s; a BlockLinear may share it."""
 
