@@ -7,11 +7,12 @@ were quantized, converted or put into another order would seem to be there twice
 import ctypes
 import mmap
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch.utils._python_dispatch import TorchDispatchMode
+
+from serve_daemon.engine.maps import mappings
 
 LARGE_BYTES = 64 * 1024
 
@@ -22,13 +23,7 @@ class MappedFiles:
     """The files that this process has mapped for itself; nobody writes to a weight in one."""
 
     def __init__(self) -> None:
-        lines = Path("/proc/self/maps").read_text(errors="replace").splitlines()
-        fields = [line.split(maxsplit=5) for line in lines]
-        self._ranges = [
-            _range(places)
-            for places, rights, _offset, _device, inode, *_ in fields
-            if "p" in rights and inode != "0"
-        ]
+        self._ranges = [(each.begin, each.end) for each in mappings() if each.is_private]
 
     def let_go(self, tensor: torch.Tensor) -> None:
         """Have `tensor` take no memory until it is read again; one of no file stays as it is."""
@@ -37,11 +32,6 @@ class MappedFiles:
         if begin < end and any(low <= begin and end <= high for low, high in self._ranges):
             pointer, length = ctypes.c_void_p(begin), ctypes.c_size_t(end - begin)
             _libc.madvise(pointer, length, mmap.MADV_DONTNEED)
-
-
-def _range(text: str) -> tuple[int, int]:
-    low, _, high = text.partition("-")
-    return int(low, 16), int(high, 16)
 
 
 class ReadOnce(TorchDispatchMode):  # type: ignore[no-untyped-call]

@@ -6,14 +6,15 @@ others are written into a file of their own.
 
 import math
 import mmap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 import torch
 from msgspec import Struct
 
+from serve_daemon.engine import maps
+
 ALIGNMENT = 64  # bytes: a line of the processor's caches
-MAPS = Path("/proc/self/maps")
 
 Tensors = Mapping[str, torch.Tensor]
 
@@ -27,17 +28,12 @@ class Place(Struct, frozen=True):
     shape: list[int]
 
 
-class _Mapping(Struct, frozen=True):
-    begin: int  # an address
-    end: int
-    offset: int  # of `begin` in the file
-    file: str
-
-
 def find(tensors: Tensors) -> dict[str, Place]:
     """The places of those `tensors` that are mapped from files, by their names."""
-    mappings = list(_mappings())
-    places = {name: _place(tensor, mappings) for name, tensor in tensors.items()}
+    mapped = [
+        each for each in maps.mappings() if each.file.is_file()
+    ]  # else it was removed meanwhile
+    places = {name: _place(tensor, mapped) for name, tensor in tensors.items()}
     return {name: place for name, place in places.items() if place is not None}
 
 
@@ -85,19 +81,11 @@ def nbytes(tensors: Iterable[torch.Tensor]) -> int:
     return sum({tensor.data_ptr(): tensor.nbytes for tensor in tensors}.values())
 
 
-def _mappings() -> Iterator[_Mapping]:
-    for line in MAPS.read_text(errors="replace").splitlines():
-        addresses, _rights, offset, _device, inode, *file = line.split(maxsplit=5)
-        if inode != "0" and file and Path(file[0]).is_file():  # else it was removed meanwhile
-            begin, _, end = addresses.partition("-")
-            yield _Mapping(int(begin, 16), int(end, 16), int(offset, 16), file[0])
-
-
-def _place(tensor: torch.Tensor, mappings: Iterable[_Mapping]) -> Place | None:
+def _place(tensor: torch.Tensor, mapped: Iterable[maps.Mapping]) -> Place | None:
     begin, end = tensor.data_ptr(), tensor.data_ptr() + tensor.nbytes
-    for each in mappings:
+    for each in mapped:
         if tensor.nbytes and tensor.is_contiguous() and each.begin <= begin and end <= each.end:
-            return _described(tensor, each.file, begin - each.begin + each.offset)
+            return _described(tensor, str(each.file), begin - each.begin + each.offset)
     return None
 
 

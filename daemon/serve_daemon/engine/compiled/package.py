@@ -21,6 +21,7 @@ from serve_daemon.engine.compiled.sequences import NOWHERE, SMALLEST_BATCH
 from serve_daemon.engine.compiled.step import Forward, Step
 from serve_daemon.engine.kernels import build as build_kernels
 from serve_daemon.engine.kernels.block_layers import BlockEmbedding, BlockLinear
+from serve_daemon.engine.maps import mappings
 
 SUFFIX = ".pt2"
 MAX_TOKENS = 8192  # of one step; what is compiled holds up to there
@@ -192,5 +193,4 @@ def _unpacked_files_removed() -> Iterator[None]:
 
 
 def _mapped_files() -> set[Path]:
-    lines = Path("/proc/self/maps").read_text().splitlines()
-    return {Path(line.split(maxsplit=5)[5]) for line in lines if line.endswith(".so")}
+    return {each.file for each in mappings() if each.file.suffix == ".so"}
