@@ -14,13 +14,12 @@ import sys
 import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
-from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
 import sections
 from bench import machine
-from clients import Target, closed_loop
+from clients import Target
 from contestants import Contestant, daemon
 from first_start import PACKAGE_SECONDS, has_package, wait_for_package, wait_until_kept
 from idle import family
@@ -31,15 +30,14 @@ from processes import (
     seconds_to_first_answer,
     stop_servers_when_terminated,
 )
-from weighing import NUM_STREAMS, PROMPT_TOKENS, SEED
-from workload import LONG_ANSWER, NEW_TOKENS, long_prompts
+from weighing import NUM_STREAMS, PROMPT_TOKENS, while_full
+from workload import NEW_TOKENS
 
 FORMS = ("auto", "int8")
 GOAL_MEGABYTES = 900.0
 GIVE_UP_SECONDS, DEADLINE_SECONDS = 600.0, 900.0
 KEPT_SECONDS = 60.0
 KINDS = ("Pss", "Pss_Shmem", "Pss_Anon", "Pss_File")
-POLL_SECONDS = 0.5
 HEAD = (
     "| kv_cache_dtype | process | MB | of it keys and values | its own | files |\n"
     "| --- | --- | ---: | ---: | ---: | ---: |"
@@ -76,14 +74,9 @@ def total(held: Mapping[str, Held]) -> float:
 
 async def most_held(target: Target, pid: int) -> dict[str, Held]:
     """By the daemon `pid` while all streams are full. Raises `ServerError` as `ask` does."""
-    texts = islice(long_prompts(SEED, PROMPT_TOKENS, LONG_ANSWER), NUM_STREAMS)
-    asking = asyncio.create_task(closed_loop(target, [[text] for text in texts], NEW_TOKENS))
-    most: dict[str, Held] = {}
-    while not asking.done():
-        most = max(most, weigh(pid), key=total)
-        await asyncio.wait([asking], timeout=POLL_SECONDS)
-    await asking
-    return max(most, weigh(pid), key=total)
+    weighed: list[dict[str, Held]] = []
+    await while_full(target, lambda: weighed.append(weigh(pid)))
+    return max(weighed, key=total)
 
 
 def prepare(contestant: Contestant, log: Path) -> None:

@@ -2,13 +2,14 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from itertools import islice
 
 import psutil
 
 from clients import Target, closed_loop
-from figures import Figure, Measured
+from figures import Figure, Measured, Reply
 from processes import memory_of, tree_seconds
 from workload import LONG_ANSWER, NEW_TOKENS, long_prompts
 
@@ -23,24 +24,27 @@ async def full_load(target: Target, pid: int) -> Measured:
 
     Raises `ServerError` as `ask` does.
     """
-    texts = islice(long_prompts(SEED, PROMPT_TOKENS, LONG_ANSWER), NUM_STREAMS)
     weighed: Measured = {}
-    watching = asyncio.create_task(_watch(pid, weighed))
-    try:
-        replies = await closed_loop(target, [[text] for text in texts], NEW_TOKENS)
-    finally:
-        watching.cancel()
-    _weigh(pid, weighed)
+    replies = await while_full(target, lambda: _weigh(pid, weighed))
     tokens = sum(each.prompt_tokens + each.completion_tokens for each in replies)
     length = Figure(f"{NUM_STREAMS} full streams: tokens of each", "tokens", None)
     return {length: tokens / len(replies), **weighed}
 
 
-async def _watch(pid: int, weighed: Measured) -> None:
-    with suppress(psutil.NoSuchProcess):  # the clients say so themselves
-        while True:
-            _weigh(pid, weighed)
-            await asyncio.sleep(POLL_SECONDS)
+async def while_full(target: Target, look: Callable[[], None]) -> list[Reply]:
+    """The replies of all streams; `look` is called all the while, and at the end.
+
+    Raises `ServerError` as `ask` does.
+    """
+    texts = islice(long_prompts(SEED, PROMPT_TOKENS, LONG_ANSWER), NUM_STREAMS)
+    asking = asyncio.create_task(closed_loop(target, [[text] for text in texts], NEW_TOKENS))
+    while not asking.done():
+        with suppress(psutil.NoSuchProcess):  # the clients say so themselves
+            look()
+        await asyncio.wait([asking], timeout=POLL_SECONDS)
+    replies = await asking
+    look()
+    return replies
 
 
 def _weigh(pid: int, weighed: Measured) -> None:
