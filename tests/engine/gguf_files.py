@@ -10,7 +10,7 @@ import pytest
 from gguf import GGMLQuantizationType as Type
 
 from engine.block_weights import raw_weight
-from engine.models import VOCABULARY, byte_level_vocabulary
+from engine.models import VOCABULARY, add_gguf_tokenizer
 from serve_daemon.engine.kernels.gguf_blocks import BLOCK_TYPES
 
 HIDDEN, INNER, HEADS, KEY_VALUE_HEADS, HEAD_SIZE = 256, 512, 2, 1, 128
@@ -44,7 +44,7 @@ def write_gguf_in_blocks(
     """A model whose output layer is tied; `types` are other ones than those of MATRICES."""
     writer = gguf.GGUFWriter(str(file), architecture)
     _add_sizes(writer)
-    _add_tokenizer(writer)
+    add_gguf_tokenizer(writer)  # the tokens tell the size of the vocabulary
     for seed, (name, (rows, columns, kind)) in enumerate(MATRICES.items()):
         _add_matrix(writer, f"{name}.weight", (rows, columns), types.get(name, kind), seed)
     random = np.random.default_rng(0)
@@ -86,15 +86,3 @@ def _add_sizes(writer: gguf.GGUFWriter) -> None:
     writer.add_key_length(HEAD_SIZE)
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(HEAD_SIZE)
-
-
-def _add_tokenizer(writer: gguf.GGUFWriter) -> None:
-    """Without the size of the vocabulary, which the tokens tell."""
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("smollm")
-    writer.add_token_list(list(byte_level_vocabulary()))
-    writer.add_token_types([3, 3, 3] + [1] * (VOCABULARY - 3))
-    writer.add_token_merges(["h e"])
-    writer.add_bos_token_id(1)
-    writer.add_eos_token_id(2)
-    writer.add_chat_template("{{ messages[0].content }}")

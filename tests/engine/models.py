@@ -61,6 +61,18 @@ def write_safetensors(folder: Path) -> Path:
     return write_tokenizer(folder)
 
 
+def add_gguf_tokenizer(writer: Any) -> None:
+    """A byte-level one; `writer` is a `gguf.GGUFWriter`."""
+    writer.add_tokenizer_model("gpt2")
+    writer.add_tokenizer_pre("smollm")
+    writer.add_token_list(list(byte_level_vocabulary()))
+    writer.add_token_types([3, 3, 3] + [1] * (VOCABULARY - 3))
+    writer.add_token_merges(["h e"])
+    writer.add_bos_token_id(1)
+    writer.add_eos_token_id(2)
+    writer.add_chat_template("{{ messages[0].content }}")
+
+
 def write_gguf(file: Path) -> Path:
     """A GGUF file of a Llama with random float32 weights and a byte-level tokenizer."""
     import gguf
@@ -76,14 +88,7 @@ def write_gguf(file: Path) -> Path:
     writer.add_layer_norm_rms_eps(1e-5)
     writer.add_rope_dimension_count(16)
     writer.add_vocab_size(VOCABULARY)
-    writer.add_tokenizer_model("gpt2")
-    writer.add_tokenizer_pre("smollm")
-    writer.add_token_list(list(byte_level_vocabulary()))
-    writer.add_token_types([3, 3, 3] + [1] * (VOCABULARY - 3))
-    writer.add_token_merges(["h e"])
-    writer.add_bos_token_id(1)
-    writer.add_eos_token_id(2)
-    writer.add_chat_template("{{ messages[0].content }}")
+    add_gguf_tokenizer(writer)
     random = np.random.default_rng(0)
     for name, shape in _gguf_shapes().items():
         weights = np.ones(shape) if len(shape) == 1 else random.normal(0, 0.3, shape)

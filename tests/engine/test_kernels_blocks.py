@@ -6,6 +6,8 @@ from gguf.constants import GGMLQuantizationType
 from gguf.quants import dequantize
 
 from engine.block_weights import raw_weight
+from serve_daemon.config import kept_gguf
+from serve_daemon.config.gguf_header import GgufTensor
 from serve_daemon.engine.kernels import block_operators, blocks
 from serve_daemon.engine.kernels.gguf_blocks import BLOCK_TYPES
 
@@ -21,6 +23,7 @@ def test_packing_loses_nothing(layout: int, rows: int, columns: int) -> None:
     found, packed = blocks.pack(raw, layout, (rows, columns))
     assert found == layout
     assert packed.numel() == blocks.packed_bytes(layout, rows, columns)
+    assert packed.numel() == kept_gguf.packed_bytes(GgufTensor("", (rows, columns), layout, 0))
     assert torch.equal(blocks.dequantize(raw, layout, (rows, columns)), wanted)
     assert torch.equal(blocks.unpack(packed, found, rows, columns), wanted)
 

@@ -1,25 +1,11 @@
 """Log-probabilities in replies, as OpenAI's own client reads them."""
 
-from collections.abc import AsyncIterator
-
 import openai
-import pytest_asyncio
 from openai.types.responses import Response, ResponseOutputMessage, ResponseOutputText
 
 from fakes.supervisor import FakeSupervisor
 
 TEXT = "the h\u00e9"
-
-
-@pytest_asyncio.fixture(loop_scope="module")
-async def sdk(supervisor: FakeSupervisor) -> AsyncIterator[openai.AsyncOpenAI]:
-    async with openai.AsyncOpenAI(
-        base_url=f"{supervisor.url}/v1",
-        api_key="any",
-        max_retries=0,
-        _strict_response_validation=True,
-    ) as sdk:
-        yield sdk
 
 
 def part_of(response: Response) -> ResponseOutputText:

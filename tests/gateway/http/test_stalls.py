@@ -50,6 +50,14 @@ def connection(request: pytest.FixtureRequest) -> Iterator[tuple[socket.socket, 
             yield server, client
 
 
+def scope_of(server: socket.socket) -> dict[str, tuple[str, ...]]:
+    """What ASGI says of the connection."""
+    return {
+        "client": tuple(map(str, server.getpeername()[:2])),
+        "server": tuple(map(str, server.getsockname()[:2])),
+    }
+
+
 def unread_by(client: socket.socket) -> int:
     """As the server sees it."""
     end = address(*client.getsockname()[:2])
@@ -75,10 +83,7 @@ def test_only_the_reply_that_nobody_reads_is_ended(
     server, client = connection
     watch = StallWatch(Conditions(GatewaySettings(stall_timeout=1.5)))
     ended: list[str] = []
-    scope = {
-        "client": tuple(map(str, server.getpeername()[:2])),
-        "server": tuple(map(str, server.getsockname()[:2])),
-    }
+    scope = scope_of(server)
     reader = Reader(scope, lambda: ended.append("it"))
     watch.add(reader)
     watch.add(Reader({"client": ("", "0"), "server": ("/run/api.sock", "0")}, ended.clear))
@@ -102,10 +107,7 @@ def test_replies_that_share_a_connection_are_read_together(
     server, client = connection
     watch = StallWatch(Conditions(GatewaySettings(stall_timeout=1.5)))
     ended: list[str] = []
-    scope = {
-        "client": tuple(map(str, server.getpeername()[:2])),
-        "server": tuple(map(str, server.getsockname()[:2])),
-    }
+    scope = scope_of(server)
     first, second = (Reader(scope, partial(ended.append, name)) for name in "12")
     for each in (first, second):
         watch.add(each)
