@@ -13,7 +13,7 @@ from serve_daemon.control.protocol import ControlError, Reply, Request
 
 STREAMS = frozenset({"Logs", "Events"})
 READING = frozenset(
-    {"Status", "Plan", "Logs", "Events", "GetConfig", "GetPendingConfig", "History"}
+    {"Status", "Plan", "Logs", "Events", "GetConfig", "GetPendingConfig", "History", "Metrics"}
 )
 
 log = structlog.get_logger()

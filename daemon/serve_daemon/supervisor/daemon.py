@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from msgspec import Struct
+from msgspec import Struct, structs
 
 import serve_daemon
 from serve_daemon.config.load import Loaded, Sources, load
@@ -83,9 +83,9 @@ class Daemon:
         self._log.set_format(loaded.config.log.format)
         self._events = Events()
         self._ledger = Ledger(self._log, self._events)
-        self._manager = Manager(
-            loaded, self._ledger, self._options.directories, self._sockets, loop
-        )
+        control = Path(loaded.config.control.socket or self._options.control_socket)
+        directories = structs.replace(self._options.directories, control_socket=control)
+        self._manager = Manager(loaded, self._ledger, directories, self._sockets, loop)
         self._reloader = Reloader(
             self._options.sources,
             self._manager,
@@ -94,7 +94,7 @@ class Daemon:
             History(self._options.directories.state / "history"),
         )
         self._reloader.files = loaded.files
-        await self._open_control(Path(loaded.config.control.socket or self._options.control_socket))
+        await self._open_control(control)
         self._sockets.open(loaded.config.server.listen)
         self._sockets.keep_only(loaded.config.server.listen)
         self._ledger.daemon(f"serve-daemon {serve_daemon.__version__} starts")

@@ -14,6 +14,7 @@ from msgspec import Struct
 from serve_daemon.supervisor.exits import Exit, Result, Verdict
 from serve_daemon.supervisor.liveness import Signs, hang, is_stopped
 from serve_daemon.supervisor.memory import count_oom_kills
+from serve_daemon.supervisor.pace import Pace
 from serve_daemon.wire.messages import EngineHeartbeat, EngineReady, Failing, Progress
 from serve_daemon.wire.routing import GatewayHeartbeat, GatewayReady
 
@@ -73,6 +74,7 @@ class Instance:
         self.ready: EngineReady | GatewayReady | None = None
         self.heartbeat: EngineHeartbeat | GatewayHeartbeat | None = None
         self.progress: Progress | None = None
+        self.pace = Pace()
         self.started_at = clock.time()
         self._owner = owner
         self._clock = clock
@@ -99,6 +101,7 @@ class Instance:
                 self._owner.on_ready(self)
             case EngineHeartbeat() | GatewayHeartbeat():
                 self.heartbeat = message
+                self.pace.note(self._heard_at, getattr(message, "generated_tokens", 0))
             case Progress():
                 self._advance(message)
             case Failing():

@@ -67,7 +67,9 @@ class Manager:
         self._gateway_program = GatewayProgram(
             ledger.log,
             sockets,
-            settings=lambda: gateway_settings(self.config, directories.state, self.access.grants),
+            settings=lambda: gateway_settings(
+                self.config, directories.state, self.access.grants, directories.control_socket
+            ),
             routes=self.routing.table,
             hear=self._hear,
         )

@@ -19,6 +19,7 @@ from serve_daemon.control.service import Call, Handler
 from serve_daemon.supervisor.events import Events
 from serve_daemon.supervisor.logs import Log
 from serve_daemon.supervisor.manager import Manager
+from serve_daemon.supervisor.metrics_page import page
 from serve_daemon.supervisor.models import ModelUnit
 from serve_daemon.supervisor.reload import Reloader
 from serve_daemon.supervisor.status import gateway_status, model_status
@@ -51,6 +52,7 @@ class Methods:
             "GetConfig": self.get_config,
             "GetPendingConfig": self.get_pending_config,
             "History": self.history,
+            "Metrics": self.metrics,
             "Shutdown": self.shutdown,
         }
 
@@ -143,6 +145,9 @@ class Methods:
     async def history(self, _call: Call) -> Replies:
         entries, current = self.reloader.history()
         yield {"entries": _plain(entries), "current": current}
+
+    async def metrics(self, _call: Call) -> Replies:
+        yield {"text": page(self.daemon_status())}
 
     async def shutdown(self, call: Call) -> Replies:
         self.shut_down(f"uid {call.peer.uid} asked for it")

@@ -36,6 +36,7 @@ class Directories(Struct, frozen=True):
     runtime: Path
     cache: Path
     state: Path
+    control_socket: Path | None = None  # of the daemon; gateways read from it
 
     def engine_socket(self, identity: str) -> Path:
         return self.runtime / "engines" / f"{identity}.sock"

@@ -100,7 +100,9 @@ def gateway_unit_settings(config: Config) -> UnitSettings:
     return UnitSettings(limits, GATEWAY_RESTARTS)
 
 
-def gateway_settings(config: Config, state: Path, grants: Iterable[Grant] = ()) -> GatewaySettings:
+def gateway_settings(
+    config: Config, state: Path, grants: Iterable[Grant] = (), control_socket: Path | None = None
+) -> GatewaySettings:
     server, responses = config.server, config.responses
     return GatewaySettings(
         workers=server.workers,
@@ -116,4 +118,5 @@ def gateway_settings(config: Config, state: Path, grants: Iterable[Grant] = ()) 
         stores_by_default=responses.store,
         retention=responses.retention,
         max_store_size=int(responses.max_size),
+        control_socket=str(control_socket or ""),
     )

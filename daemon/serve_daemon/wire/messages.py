@@ -193,6 +193,7 @@ class EngineHeartbeat(Message, frozen=True):
     idle_seconds: float = 0.0  # since the last sequence ended, or it was ready; 0 while it works
     peak_bytes: int = 0  # as in EngineReady
     is_compiling: bool = False  # it serves uncompiled until that is done
+    prompt_tokens: int = 0  # of the sequences that it has begun, since the start
 
 
 class Reason(StrEnum):

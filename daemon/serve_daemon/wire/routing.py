@@ -27,6 +27,7 @@ class GatewaySettings(Struct, frozen=True):
     stores_by_default: bool = True  # responses whose request does not say
     retention: float = 2592000.0  # seconds that a response is kept
     max_store_size: int = 1024 * 1024 * 1024  # bytes on disk of all that are kept
+    control_socket: str = ""  # the supervisor's, to read from; "": none
 
 
 class TlsPair(Struct, frozen=True):
