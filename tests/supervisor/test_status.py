@@ -133,6 +133,20 @@ async def test_an_engine_that_compiles_says_so(managed: Make) -> None:
         assert (await model(world))["replicas"][0]["progress"] == shown
 
 
+async def test_how_far_a_download_is(managed: Make) -> None:
+    """In bytes, as long as the engine isn't ready."""
+    world = managed(ONE)
+    world.start()
+    engine = world.engines("m")[0]
+    engine.listener.on_message(Progress(Phase.DOWNLOADING, "weights", done=3, total=8))
+    (replica,) = (await model(world))["replicas"]
+    assert (replica["progress"], replica["progress_done"]) == ("downloading weights", 3)
+    assert replica["progress_total"] == 8
+    engine.ready()
+    (replica,) = (await model(world))["replicas"]
+    assert (replica["progress_done"], replica["progress_total"]) == (0, 0)
+
+
 async def test_memory_as_expected_as_it_is_and_as_it_was(
     managed: Make, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -80,6 +80,7 @@ def _replica(instance: Instance, unit: Unit, now: float) -> dict[str, Any]:
         "tokens_per_second": instance.pace.per_second(now),
         "uptime": now - instance.started_at,
         "progress": _progress(instance, beat),
+        **_progress_bytes(instance),
         "memory": _used_bytes(instance),
         "peak_memory": peak_bytes(instance),
     }
@@ -109,6 +110,15 @@ def _progress(instance: Instance, beat: EngineHeartbeat) -> str:
     if instance.phase is Phase.STARTING and progress is not None:
         return f"{progress.phase} {progress.detail}".strip()
     return "compiling" if beat.is_compiling else ""
+
+
+def _progress_bytes(instance: Instance) -> dict[str, int]:
+    """How far it is, of a download."""
+    progress = instance.progress if instance.phase is Phase.STARTING else None
+    return {
+        "progress_done": progress.done if progress else 0,
+        "progress_total": progress.total if progress else 0,
+    }
 
 
 def _last_exit(unit: Group, now: float) -> dict[str, Any] | None:
