@@ -7,7 +7,7 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STAMP := $(VENV)/.installed
 JUDGES := tests/conformance/node
 
-.PHONY: venv serve test test-all chaos manual conformance check lock clean
+.PHONY: venv serve test test-all chaos manual conformance check deb dist lock clean
 .PHONY: bench bench-many-streams bench-attacks bench-engine bench-profile bench-long-prompt bench-constrained bench-embeddings bench-recovery bench-token-path bench-idle bench-memory bench-gpu bench-start bench-control
 
 venv: $(STAMP)  ## A virtual environment with everything in it; the commands are in .venv/bin
@@ -42,6 +42,25 @@ manual: venv  ## What man/serve-daemon-api.7.scd says of each field, from the co
 
 check: venv  ## Linters, types, import contracts and budgets alone
 	$(BIN)/python -m pytest tests/test_house.py
+
+# Both build in a copy of what is under version control: the checkout stays as it is.
+deb:  ## Debian packages of the daemon and of its default model, in dist/
+	rm -rf build/deb
+	packaging/copy-source build/deb/source
+	cp -R build/deb/source/packaging/debian build/deb/source/debian
+	cd build/deb/source && dpkg-buildpackage --build=binary --no-sign
+	mkdir -p dist && mv build/deb/*.deb build/deb/*.buildinfo build/deb/*.changes dist
+
+dist: build/tools/.installed  ## A source distribution and a wheel for PyPI, in dist/
+	rm -rf build/dist
+	packaging/copy-source build/dist
+	build/tools/bin/python -m build --outdir dist build/dist
+	build/tools/bin/twine check --strict dist/*.whl dist/*.tar.gz
+
+build/tools/.installed: packaging/requirements.txt
+	$(PYTHON) -m venv build/tools
+	build/tools/bin/python -m pip --disable-pip-version-check --quiet install --requirement $<
+	touch $@
 
 # Each writes a section of benchmarks/RESULTS.md where it has one.
 bench: venv .venv-peer/.installed  ## Speed, delays and memory of both engines beside their peers
