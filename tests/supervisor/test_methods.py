@@ -184,3 +184,19 @@ async def test_the_configuration_that_a_reload_would_bring(managed: Make) -> Non
     assert list(given["models"]) == ["x"]
     error = await refused(world, "GetPendingConfig", text="[models.x")
     assert error.name == CONFIG_REFUSED
+
+
+async def test_origins_are_told_of_a_text_that_is_tried(managed: Make) -> None:
+    """In place of the main file, or of a drop-in that is not there yet."""
+    world = managed(ONE)
+    world.started()
+    text = "[log]\nlevel = 'debug'\n"
+    main = (await call(world, "GetOrigins", text=text))["origins"]["log.level"]
+    assert main == f"{world.file}:2:1"
+    drop_in = f"{world.file}.d/a.toml"
+    given = await call(world, "GetOrigins", text=text, file=drop_in)
+    assert given["origins"]["log.level"] == f"{drop_in}:2:1"
+    changes = (await call(world, "Plan", text=text, file=drop_in))["changes"]
+    assert [each["keys"] for each in changes if each["subject"] == "daemon"] == [["log.level"]]
+    error = await refused(world, "Plan", text=text, file=drop_in.replace(".toml.d", ""))
+    assert error.name == CONFIG_REFUSED

@@ -11,6 +11,7 @@ from serve_daemon.config.tuning import Model
 from serve_daemon.supervisor import manager
 from serve_daemon.supervisor.machine import Need, model_of
 from serve_daemon.supervisor.programs import EngineLaunch
+from serve_daemon.supervisor.reload import Instead
 from serve_daemon.supervisor.states import State
 from serve_daemon.supervisor.under_way import Step
 
@@ -53,7 +54,7 @@ def text(*models: str, limit: int = 10) -> str:
 
 def planned(world: Managed, new: str) -> dict[str, Step]:
     server = '[server]\nlisten = ["127.0.0.1:0"]\n'
-    return {each.subject: each for each in world.reloader.preview(server + new)}
+    return {each.subject: each for each in world.reloader.preview(Instead(server + new))}
 
 
 def told(step: Step) -> tuple[list[tuple[float, float, float]], bool]:

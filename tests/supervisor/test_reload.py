@@ -10,6 +10,7 @@ import pytest
 from fakes.managed import Managed
 from serve_daemon.config.problems import ConfigError
 from serve_daemon.supervisor.events import Kind
+from serve_daemon.supervisor.reload import Instead
 from serve_daemon.supervisor.sockets import address_of
 from serve_daemon.supervisor.states import State
 from serve_daemon.supervisor.under_way import Step
@@ -173,7 +174,7 @@ async def test_the_plan_changes_nothing(managed: Make) -> None:
     world.started()
     num_spawned = len(world.spawned)
     text = world.file.read_text().replace("/models/m", "/models/other")
-    (step,) = [each for each in world.reloader.preview(text) if each.action != "keep"]
+    (step,) = [each for each in world.reloader.preview(Instead(text)) if each.action != "keep"]
     assert (step.subject, step.action, step.keys, step.outcome) == (
         "models.m",
         "replace",

@@ -22,15 +22,23 @@ def drop_in_directory(main: Path) -> Path:
     return main.with_name(f"{main.name}.d")
 
 
-def read_files(main: Path | None, text: str | None) -> tuple[list[TextFile], list[Problem]]:
+def read_files(
+    main: Path | None, text: str | None, text_of: Path | None = None
+) -> tuple[list[TextFile], list[Problem]]:
     """Read the main file, then its drop-ins in the order of their names.
 
-    `text` stands in for the main file's content. Without a main file it is the embedded default.
+    `text` stands in for the content of `text_of`, a drop-in that need not be there yet; None: of
+    the main file. Without a main file it is the embedded default.
     """
     files: list[TextFile] = []
     problems: list[Problem] = []
-    for path in _paths(main, problems):
-        replaced = text if path == (main or EMBEDDED_DEFAULT) else None
+    main_file = main or EMBEDDED_DEFAULT
+    text_of = text_of or main_file
+    paths = _paths(main, problems)
+    if text is not None and text_of not in paths:
+        paths = _with_drop_in(paths, text_of, main_file, problems)
+    for path in paths:
+        replaced = text if path == text_of else None
         try:
             files.append(_read(path) if replaced is None else _instead(path, replaced))
         except OSError as error:
@@ -65,6 +73,15 @@ def _paths(main: Path | None, problems: list[Problem]) -> list[Path]:
         problems.append(Problem(file=str(directory), message=_unreadable(error)))
         drop_ins = []
     return [main, *sorted(drop_ins, key=lambda path: path.name)]
+
+
+def _with_drop_in(paths: list[Path], new: Path, main: Path, problems: list[Problem]) -> list[Path]:
+    """The files to read once there is a new one."""
+    if new.parent != drop_in_directory(main) or not _is_drop_in(new):
+        message = f"is neither {main} nor *.toml in {drop_in_directory(main)}, name one of these"
+        problems.append(Problem(file=str(new), message=message))
+        return paths
+    return [paths[0], *sorted([*paths[1:], new], key=lambda path: path.name)]
 
 
 def _is_drop_in(path: Path) -> bool:

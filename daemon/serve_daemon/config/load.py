@@ -30,7 +30,8 @@ class Sources(Struct, frozen=True, kw_only=True):
     """All that a configuration is made from."""
 
     main: Path | None = None  # None: the embedded default
-    text: str | None = None  # stands in for the main file's content
+    text: str | None = None  # stands in for a file's content
+    text_of: Path | None = None  # which; None: the main file
     overrides: list[str] = []  # KEY=VALUE of --set
     environment: Mapping[str, str] = MappingProxyType({})
     # Where the probe's result lies; None: nothing is checked against this machine.
@@ -64,7 +65,7 @@ class _Settings(Config, BaseSettings):
 
 def load(sources: Sources) -> Loaded:
     """Read and check everything; raises `ConfigError` with all problems at once."""
-    files, problems = read_files(sources.main, sources.text)
+    files, problems = read_files(sources.main, sources.text, sources.text_of)
     layers: list[Layer] = []  # the first that sets a key wins
     for file in files:
         try:

@@ -119,6 +119,12 @@ class Log(Table):
         "auto is console on a terminal, journal where stderr is the journal, json otherwise.",
         Effect.RESTART,
     )
+    prompts: bool = key(
+        False,
+        "Whether what the models are asked is written too, whole, as they get it. Otherwise no record"
+        " has a prompt or an answer.",
+        Effect.UPDATE,
+    )
 
 
 class Control(Table):

@@ -13,7 +13,17 @@ from serve_daemon.control.protocol import ControlError, Reply, Request
 
 STREAMS = frozenset({"Logs", "Events"})
 READING = frozenset(
-    {"Status", "Plan", "Logs", "Events", "GetConfig", "GetPendingConfig", "History", "Metrics"}
+    {
+        "Status",
+        "Plan",
+        "Logs",
+        "Events",
+        "GetConfig",
+        "GetPendingConfig",
+        "GetOrigins",
+        "History",
+        "Metrics",
+    }
 )
 
 log = structlog.get_logger()

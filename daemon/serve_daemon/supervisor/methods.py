@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -21,7 +22,7 @@ from serve_daemon.supervisor.logs import Log
 from serve_daemon.supervisor.manager import Manager
 from serve_daemon.supervisor.metrics_page import page
 from serve_daemon.supervisor.models import ModelUnit
-from serve_daemon.supervisor.reload import Reloader
+from serve_daemon.supervisor.reload import Instead, Reloader
 from serve_daemon.supervisor.status import gateway_status, model_status
 
 Replies = AsyncIterator[dict[str, Any]]
@@ -51,6 +52,7 @@ class Methods:
             "Events": self.follow_events,
             "GetConfig": self.get_config,
             "GetPendingConfig": self.get_pending_config,
+            "GetOrigins": self.get_origins,
             "History": self.history,
             "Metrics": self.metrics,
             "Shutdown": self.shutdown,
@@ -83,7 +85,7 @@ class Methods:
 
     async def plan(self, call: Call) -> Replies:
         with _refusing():
-            yield {"changes": _plain(self.reloader.preview(call.parameters.get("text")))}
+            yield {"changes": _plain(self.reloader.preview(_instead(call)))}
 
     async def start(self, call: Call) -> Replies:
         self._demand_that_it_stays()
@@ -140,7 +142,11 @@ class Methods:
 
     async def get_pending_config(self, call: Call) -> Replies:
         with _refusing():
-            yield {"config": self.reloader.pending(call.parameters.get("text"))}
+            yield {"config": self.reloader.pending(_instead(call))}
+
+    async def get_origins(self, call: Call) -> Replies:
+        with _refusing():
+            yield {"origins": self.reloader.origins(_instead(call))}
 
     async def history(self, _call: Call) -> Replies:
         entries, current = self.reloader.history()
@@ -185,6 +191,12 @@ class _refusing:  # noqa: N801 - used as a statement
 
 def _plain(changes: list[Any]) -> list[dict[str, Any]]:
     return [msgspec.to_builtins(each) for each in changes]
+
+
+def _instead(call: Call) -> Instead | None:
+    """The text that a call gives in place of a file's, if it gives one."""
+    text, file = call.parameters.get("text"), call.parameters.get("file")
+    return None if text is None else Instead(text, Path(file) if file else None)
 
 
 def _concerns(record: dict[str, Any], model: str | None) -> bool:

@@ -5,13 +5,15 @@ themselves. So a later edit may come while an earlier one is under way, and the 
 """
 
 import itertools
+from pathlib import Path
 from typing import Any
 
-from msgspec import structs
+from msgspec import Struct, structs
 
 from serve_daemon.config.effective import effective
 from serve_daemon.config.files import digests
 from serve_daemon.config.load import Loaded, Sources, load
+from serve_daemon.config.origins import origins
 from serve_daemon.config.plan import Action, Change, plan
 from serve_daemon.config.problems import ConfigError
 from serve_daemon.supervisor.history import Entry, History
@@ -20,6 +22,13 @@ from serve_daemon.supervisor.manager import Manager
 from serve_daemon.supervisor.outlook import Expected, Outlook
 from serve_daemon.supervisor.sockets import ListeningSockets
 from serve_daemon.supervisor.under_way import Begun, Kept, Reload, Step, planned
+
+
+class Instead(Struct, frozen=True):
+    """A text that is tried in place of a file's content."""
+
+    text: str
+    file: Path | None = None  # None: the main file
 
 
 class Reloader:
@@ -48,12 +57,9 @@ class Reloader:
     def is_busy(self) -> bool:
         return bool(self._under_way)
 
-    def preview(self, text: str | None) -> list[Step]:
-        """What a reload would do, with `text` in place of the main file where it is given.
-
-        Raises `ConfigError`.
-        """
-        loaded = self._wanted(text)
+    def preview(self, instead: Instead | None) -> list[Step]:
+        """What a reload would do, with other files where that is given. Raises `ConfigError`."""
+        loaded = self._wanted(instead)
         changes = plan(self._running(), loaded)
         outlook = Outlook(self._manager.models, self._manager.room, loaded)
         expected = outlook.of(list(changes.models.values()))
@@ -126,12 +132,17 @@ class Reloader:
     def effective(self) -> dict[str, Any]:
         return effective(self._running())
 
-    def pending(self, text: str | None) -> dict[str, Any]:
+    def pending(self, instead: Instead | None) -> dict[str, Any]:
         """As `effective`, after a reload that `preview` foresees. Raises `ConfigError`."""
-        return effective(self._wanted(text))
+        return effective(self._wanted(instead))
 
-    def _wanted(self, text: str | None) -> Loaded:
-        return load(structs.replace(self._sources, text=text))
+    def origins(self, instead: Instead | None) -> dict[str, str]:
+        """Where the keys of `pending` are set. Raises `ConfigError`."""
+        return origins(self._wanted(instead))
+
+    def _wanted(self, instead: Instead | None) -> Loaded:
+        text, file = (instead.text, instead.file) if instead else (None, None)
+        return load(structs.replace(self._sources, text=text, text_of=file))
 
     def _running(self) -> Loaded:
         """The configuration that is in force: a change that failed is not."""
@@ -169,7 +180,7 @@ class Reloader:
             case "gateway", Action.UPDATE | Action.REPLACE:
                 return Begun(change, manager.gateway, manager.reconfigure_gateway(reason))
             case "daemon", Action.UPDATE | Action.RESTART:
-                manager.set_log_level(loaded.config.log.level)
+                manager.reconfigure_log()
         return self._pending(change)
 
     def _pending(self, change: Change) -> Begun:
