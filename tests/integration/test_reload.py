@@ -1,6 +1,7 @@
 """Editing the file of a running daemon, with fake engines."""
 
 import asyncio
+import json
 import signal
 import socket
 from typing import Any
@@ -151,3 +152,21 @@ async def test_an_address_in_use_refuses_the_reload_with_its_place(daemon: Runni
     assert str(taken) in problem["message"]
     async with daemon.http() as client:
         assert (await client.get("/health")).status_code == 200
+
+
+async def test_prompts_are_logged_only_where_that_is_asked_for(daemon: RunningDaemon) -> None:
+    """A change of `[log] prompts` is live, and no other record has a word of what was asked."""
+    await daemon.started(FIRST)
+    gateway = daemon.status()["gateway"]["pid"]
+    async with daemon.http() as client:
+        await text_of(client, model="first", input="a secret word", max_output_tokens=2)
+        daemon.write("[log]\nlevel = 'debug'\nprompts = true\n" + FIRST)
+        await daemon.ask("Reload", wait=True)
+        await text_of(client, model="first", input="an open word", max_output_tokens=2)
+    assert daemon.status()["gateway"]["pid"] == gateway
+    await daemon.ask("Shutdown")
+    records = [json.loads(line) for line in daemon.log().splitlines()]
+    (asked,) = (each for each in records if each["event"] == "prompt")
+    assert "an open word" in asked["prompt"]
+    assert asked["request_id"].startswith("req_")
+    assert "secret" not in daemon.log()

@@ -143,6 +143,7 @@ class Gateway:
 
     def _configure(self, message: ConfigureGateway) -> None:
         self._models.table.num_workers = message.settings.workers
+        self._models.logs_prompts = message.settings.logs_prompts
         self._configuration = message
         self._conditions.settings = message.settings
         self._conditions.keys = Keys(message.settings.keys)

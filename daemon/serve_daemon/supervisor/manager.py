@@ -193,8 +193,16 @@ class Manager:
         self.gateway.settings = gateway_unit_settings(self.config)
         for each in self.models.values():
             each.unit.settings = engine_settings(each.settings, self.config)
+        self._configure_gateways()
+
+    def _configure_gateways(self) -> None:
         for gateway in self._gateways():
             gateway.process.send(self._gateway_program.configuration())
+
+    def reconfigure_log(self) -> None:
+        """Have every program follow [log] of `config`, as far as running ones can."""
+        self.set_log_level(self.config.log.level)
+        self._configure_gateways()
 
     def set_log_level(self, level: str) -> None:
         self._ledger.log.set_level(level)

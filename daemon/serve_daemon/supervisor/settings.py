@@ -116,6 +116,7 @@ def gateway_settings(
         keys=[KeyGrant(each.name, list(each.digests), list(each.models)) for each in grants],
         state_directory=str(state),
         stores_by_default=responses.store,
+        logs_prompts=config.log.prompts,
         retention=responses.retention,
         max_store_size=int(responses.max_size),
         control_socket=str(control_socket or ""),

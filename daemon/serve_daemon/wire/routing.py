@@ -25,6 +25,7 @@ class GatewaySettings(Struct, frozen=True):
     keys: list[KeyGrant] = []  # none: whoever connects may use the API
     state_directory: str = ""  # where responses are kept; "": nowhere
     stores_by_default: bool = True  # responses whose request does not say
+    logs_prompts: bool = False  # what models are asked is written to the log
     retention: float = 2592000.0  # seconds that a response is kept
     max_store_size: int = 1024 * 1024 * 1024  # bytes on disk of all that are kept
     control_socket: str = ""  # the supervisor's, to read from; "": none

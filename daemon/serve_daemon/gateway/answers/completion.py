@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 import msgspec
+import structlog
 
 from serve_daemon.api.logprobs import TokenLogprob
 from serve_daemon.api.requests import GenerationRequest
@@ -24,6 +25,8 @@ from serve_daemon.gateway.text.tokenizer import TextModel
 from serve_daemon.wire.messages import Finish
 from serve_daemon.wire.sampling import Sampling
 
+log = structlog.get_logger()
+
 HOLD_SECONDS = 5.0  # a client that waits longer for its turn hears that there will be an answer
 
 Prepare = Callable[[Engine], Awaitable[Prepared]]
@@ -35,6 +38,7 @@ class Models:
 
     table: RoutingTable
     prompts: Prompts
+    logs_prompts: bool = False  # what a model is asked is written down
 
 
 class Completion:
@@ -158,7 +162,14 @@ class Completion:
         if self._begun is not None:
             prepared = self._as_begun(prepared, self._begun)
         self.prompt_tokens = self.exchange.prompt_tokens = len(prepared.order.tokens)
+        if self._models.logs_prompts:
+            self._log_prompt(prepared)
         return prepared
+
+    def _log_prompt(self, prepared: Prepared) -> None:
+        tokenizer = prepared.text_model.tokenizer
+        text = tokenizer.decode(prepared.order.tokens, skip_special_tokens=False)
+        log.info("prompt", model=self._model, prompt=text, **self.exchange.identity)
 
     def _as_begun(self, prepared: Prepared, begun: Begun) -> Prepared:
         """With the prompt, the seed and the limits of the earlier gateway, if they still apply."""
