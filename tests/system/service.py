@@ -88,7 +88,7 @@ class Service:
         with urllib.request.urlopen(f"{self.url}{path}", timeout=WAIT_SECONDS) as answer:
             return json.load(answer)
 
-    def ask(self, text: str, **fields: Any) -> Any:
+    def ask(self, text: str, *, request_id: str = "", **fields: Any) -> Any:
         """The response of a chat completion of the model `m`, not yet read."""
         body = {"model": "m", "messages": [{"role": "user", "content": text}]} | fields
         request = urllib.request.Request(
@@ -96,6 +96,8 @@ class Service:
             data=json.dumps(body).encode(),
             headers={"Content-Type": "application/json"},
         )
+        if request_id:
+            request.add_header("X-Request-Id", request_id)
         return urllib.request.urlopen(request, timeout=WAIT_SECONDS)
 
     def answer(self, text: str) -> str:

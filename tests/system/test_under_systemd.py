@@ -175,6 +175,19 @@ def test_the_journal_has_the_models_records_with_their_fields(
     assert {record["SYSLOG_IDENTIFIER"] for record in records} == {"serve-daemon"}
 
 
+def test_the_journal_finds_a_request_by_its_id(service: Service, machine: Machine) -> None:
+    """`journalctl SERVE_REQUEST_ID=ID`, with the id that the client chose or was told."""
+    service.start(MODEL)
+    with service.ask("a question", request_id="the-one") as reply:
+        assert reply.headers["X-Request-Id"] == "the-one"
+    asked = ("SERVE_REQUEST_ID=the-one", "-u", UNIT, "--output=json")
+    service.until(lambda: bool(machine.journal(*asked)))
+    shown = machine.journal(*asked)
+    records = [json.loads(line) for line in shown.splitlines()]
+    assert [record["SERVE_MODEL"] for record in records] == ["m"]
+    assert "a question" not in shown
+
+
 def test_the_group_may_control_the_daemon_and_others_may_not(service: Service) -> None:
     """The socket's mode is the whole rule."""
     service.start(MODEL)

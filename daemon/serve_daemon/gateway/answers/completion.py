@@ -23,6 +23,7 @@ from serve_daemon.gateway.parsing.output_parser import OutputParser
 from serve_daemon.gateway.text.token_text import TokenText
 from serve_daemon.gateway.text.tokenizer import TextModel
 from serve_daemon.wire.messages import Finish
+from serve_daemon.wire.metrics import Outcome
 from serve_daemon.wire.sampling import Sampling
 
 log = structlog.get_logger()
@@ -32,7 +33,7 @@ HOLD_SECONDS = 5.0  # a client that waits longer for its turn hears that there w
 Prepare = Callable[[Engine], Awaitable[Prepared]]
 
 
-@dataclass(frozen=True)
+@dataclass(eq=False)
 class Models:
     """What is known of the models that are served."""
 
@@ -123,10 +124,11 @@ class Completion:
         So does one that is pushed out of a full queue, unless it has been there for so long.
         Raises `ApiError`.
         """
-        engine = self._models.table.engine(self._model)
-        if engine is not None:
-            self.prepared = await self._prepare(engine)
-            await wait_for_turn(self._turn, hold_seconds)
+        with self._turn.tally.judging():
+            engine = self._models.table.engine(self._model)
+            if engine is not None:
+                self.prepared = await self._prepare(engine)
+                await wait_for_turn(self._turn, hold_seconds)
         self.promise()
 
     def promise(self) -> None:
@@ -142,19 +144,23 @@ class Completion:
 
         Raises `ApiError`.
         """
-        while True:
-            if self.prepared is None:
-                async for engine in wait_for_engine(self._models.table, self._model, self._turn):
-                    if engine is not None:
-                        self.prepared = await self._prepare(engine)
-                    yield []
-            else:
+        with self._turn.tally.judging():
+            while True:
+                if self.prepared is None:
+                    async for engine in wait_for_engine(
+                        self._models.table, self._model, self._turn
+                    ):
+                        if engine is not None:
+                            self.prepared = await self._prepare(engine)
+                        yield []
+                    continue
                 try:
                     async for pieces in self._answer(self.prepared):
                         yield pieces
                 except OtherModel:
                     self._begin_anew()
                 else:
+                    self._turn.tally.finish(Outcome(self.finish_reason))
                     return
 
     async def _prepare(self, engine: Engine) -> Prepared:
