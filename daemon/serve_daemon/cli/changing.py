@@ -17,18 +17,18 @@ Document = dict[str, Any]
 def apply(file: str, *, is_dry: bool) -> list[Document]:
     """Put a file's text into the daemon's main file; what has changed, or would."""
     text = _text(file)
-    main = _main_file()
+    main = main_file()
     try:
         planned: list[Document] = call("Plan", text=text)["changes"]
     except ControlError as error:
         name_file(error, file)
         raise
-    return planned if is_dry else _carry_out(Rewriting({main: text}))
+    return planned if is_dry else carry_out(Rewriting({main: text}))
 
 
 def roll_back(number: int | None) -> list[Document]:
     """Restore the files of an entry of the history; what has changed."""
-    history, main = call("History"), _main_file()
+    history, main = call("History"), main_file()
     present = {file.path: file.text for file in read_files(main, None)[0]}
     entry = entry_of(history, number) if number else _last_other(history, present)
     texts: dict[str, str] = entry["files"]
@@ -37,7 +37,7 @@ def roll_back(number: int | None) -> list[Document]:
     if later := [path for path in present if path not in texts]:
         names = ", ".join(later)
         fail(f"{names}: not part of it; move it away, and roll back again", EXIT_FAILED)
-    return _carry_out(Rewriting({Path(path): text for path, text in texts.items()}))
+    return carry_out(Rewriting({Path(path): text for path, text in texts.items()}))
 
 
 def entry_of(history: Document, number: int) -> Document:
@@ -66,7 +66,7 @@ def _text(file: str) -> str:
         fail(f"{file}: byte {error.start} is not UTF-8, save the file as UTF-8", EXIT_FAILED)
 
 
-def _main_file() -> Path:
+def main_file() -> Path:
     """The file that the daemon reads; leaves where it reads none."""
     path = Path(call("Status")["daemon"]["config"])
     if not path.is_absolute():
@@ -74,15 +74,12 @@ def _main_file() -> Path:
     return path
 
 
-def _carry_out(rewriting: Rewriting) -> list[Document]:
+def carry_out(rewriting: Rewriting) -> list[Document]:
     """Rewrite the files and reload; what has changed.
 
     A reload that is refused or fails leaves the files as they were, and its error passes on.
     """
-    try:
-        rewriting.carry_out()
-    except OSError as error:
-        fail(f"{error.filename}: can't be written: {error.strerror}", EXIT_FAILED)
+    write(rewriting)
     try:
         changes: list[Document] = call("Reload", wait=True)["changes"]
     except ControlError as error:
@@ -92,6 +89,16 @@ def _carry_out(rewriting: Rewriting) -> list[Document]:
         _give_back(rewriting, has_begun=True)
         raise
     return changes
+
+
+def write(rewriting: Rewriting) -> None:
+    """Rewrite the files; leaves, having changed none, where they can't be written."""
+    try:
+        rewriting.make_folders()
+        rewriting.carry_out()
+    except OSError as error:
+        hint = "; run this as root" if isinstance(error, PermissionError) else ""
+        fail(f"{error.filename}: can't be written: {error.strerror}{hint}", EXIT_FAILED)
 
 
 def _give_back(rewriting: Rewriting, *, has_begun: bool) -> None:

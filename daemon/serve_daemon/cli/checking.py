@@ -15,6 +15,7 @@ from serve_daemon.config.directories import cache_directory
 from serve_daemon.config.doubts import doubts, doubts_of_access
 from serve_daemon.config.effective import effective
 from serve_daemon.config.load import Loaded, Sources, load
+from serve_daemon.config.origins import origins
 from serve_daemon.config.probe import Probe, cached, store
 from serve_daemon.config.problems import ConfigError, Problem
 
@@ -39,6 +40,16 @@ def check(file: Path | None, *, with_probe: bool) -> str:
 def effective_of(file: Path) -> dict[str, Any]:
     """Every key with the value that would hold; leaves with every problem if there is one."""
     return effective(_load(_sources(file)))
+
+
+def origins_of(file: Path, text: str | None = None, text_of: Path | None = None) -> dict[str, str]:
+    """Where the keys of a file are set, with a text in place of one of its files if it is given."""
+    return origins(loaded_with(file, text, text_of))
+
+
+def loaded_with(file: Path, text: str | None, text_of: Path | None) -> Loaded:
+    """The configuration, as said there; leaves with every problem if there is one."""
+    return _load(msgspec.structs.replace(_sources(file), text=text, text_of=text_of))
 
 
 def _sources(file: Path | None) -> Sources:

@@ -90,25 +90,6 @@ def rollback(number: int | None) -> None:
     show(lines.changes_lines(changing.roll_back(number)))
 
 
-@click.group()
-def config() -> None:
-    """Look at the configuration."""
-
-
-@config.command("show")
-@click.option("--file", type=ARGUMENT_FILE, help="Of this file, without a daemon.")
-def show_config(file: Path | None) -> None:
-    """Print the effective configuration, every key with its value, as TOML."""
-    import tomli_w
-
-    if file is None:
-        click.echo(tomli_w.dumps(call("GetConfig")["config"]), nl=False)
-        return
-    from serve_daemon.cli import checking
-
-    click.echo(tomli_w.dumps(checking.effective_of(file)), nl=False)
-
-
 def _of_file(method: str, file: Path | None) -> dict[str, Any]:
     """What the daemon answers, with the text of a file in place of its own if one is named."""
     given = {"text": file.read_text("utf-8")} if file else {}
@@ -119,4 +100,4 @@ def _of_file(method: str, file: Path | None) -> dict[str, Any]:
         raise
 
 
-COMMANDS = (check, plan, diff, reload, apply, history, rollback, config)
+COMMANDS = (check, plan, diff, reload, apply, history, rollback)

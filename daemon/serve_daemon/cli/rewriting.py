@@ -16,6 +16,11 @@ class Rewriting:
         self._wanted = {path: new for path, new in wanted.items() if new != former[path]}
         self._former = former
 
+    def make_folders(self) -> None:
+        """Those that first drop-ins lie in, open to all as the files are. Raises `OSError`."""
+        for folder in {path.parent for path in self._wanted if path.parent.suffix == ".d"}:
+            folder.mkdir(mode=0o755, exist_ok=True)
+
     def carry_out(self) -> None:
         """Write the files. Raises `OSError`, having changed none."""
         done: list[Path] = []

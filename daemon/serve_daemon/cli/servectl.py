@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 import serve_daemon
-from serve_daemon.cli import configuring, keys, looking, steering
+from serve_daemon.cli import config_commands, configuring, keys, looking, steering
 from serve_daemon.cli.connection import Commands
 
 
@@ -29,6 +29,7 @@ def main(socket: Path | None) -> None:
 for command in (
     *looking.COMMANDS,
     *configuring.COMMANDS,
+    *config_commands.COMMANDS,
     *steering.COMMANDS,
     *keys.COMMANDS,
 ):

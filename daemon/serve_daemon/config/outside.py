@@ -48,7 +48,7 @@ def overrides_layer(overrides: list[str]) -> tuple[Layer, list[Problem]]:
     for override in overrides:
         key, _, text = override.partition("=")
         if is_assignment(override):
-            _put(layer, _path(key), text, Place("--set"))
+            _put(layer, key_path(key), text, Place("--set"))
         else:
             message = "is not KEY=VALUE, write it like --set log.level=debug"
             problems.append(Problem(file="--set", message=f'"{override}" {message}'))
@@ -58,7 +58,7 @@ def overrides_layer(overrides: list[str]) -> tuple[Layer, list[Problem]]:
 def is_assignment(override: str) -> bool:
     """Whether it is KEY=VALUE, with a key that is written as in TOML."""
     key, separator, _ = override.partition("=")
-    return bool(separator and _path(key))
+    return bool(separator and key_path(key))
 
 
 def _variables(files: list[Layer]) -> dict[str, list[KeyPath]]:
@@ -102,7 +102,7 @@ def _set_twice(layer: Layer, path: KeyPath) -> str:
     return f"is set by {first.file} too, unset one of the two" if first else ""
 
 
-def _path(key: str) -> KeyPath:
+def key_path(key: str) -> KeyPath:
     """The parts of a key that is written as in TOML; empty where it is none."""
     try:
         tree: Any = tomli.loads(f"{key.strip()} = 0")
@@ -119,7 +119,7 @@ def _path(key: str) -> KeyPath:
 
 def _put(layer: Layer, path: KeyPath, text: str, place: Place) -> None:
     field = field_at(path)
-    value = text if field is None else _decode(field, text)
+    value = text if field is None else decoded(field, text)
     tables = layer.values
     for part in path[:-1]:
         table = tables.get(str(part))
@@ -130,7 +130,7 @@ def _put(layer: Layer, path: KeyPath, text: str, place: Place) -> None:
     layer.places[path] = place
 
 
-def _decode(field: FieldInfo, text: str) -> Any:
+def decoded(field: FieldInfo, text: str) -> Any:
     """The text as a value of the key's type, or as it is: validation says what is wrong then."""
     if is_list(field) or (may_be_list(field) and ("," in text or text.strip().startswith("["))):
         return _list(text)
@@ -142,7 +142,8 @@ def _decode(field: FieldInfo, text: str) -> Any:
 
 
 def _list(text: str) -> Any:
-    if not text.strip().startswith("["):
+    # An address may begin as a list of TOML does: [::1]:8000.
+    if not text.strip().startswith("[") or re.match(r"\s*\[[^]\"]*\]:", text):
         return [item.strip() for item in text.split(",") if item.strip()]
     try:
         return tomli.loads(f"list = {text}")["list"]
