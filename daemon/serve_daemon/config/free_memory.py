@@ -14,7 +14,12 @@ CUDA = "cuda"
 
 def free_bytes(device: str, root: Path = Path("/")) -> int | None:
     """Of "cpu" or "cuda:N"; None where nobody can tell."""
-    return free_host_bytes(root) if device == "cpu" else _free_gpu_bytes(device)
+    return free_host_bytes(root) if device == "cpu" else _gpu_bytes(device, "free")
+
+
+def total_bytes(device: str, root: Path = Path("/")) -> int | None:
+    """All that a device has, of "cpu" or "cuda:N"; None where nobody can tell."""
+    return total_host_bytes(root) if device == "cpu" else _gpu_bytes(device, "total")
 
 
 def free_host_bytes(root: Path = Path("/")) -> int | None:
@@ -113,7 +118,7 @@ def _lines(file: Path) -> list[str]:
         return []
 
 
-def _free_gpu_bytes(device: str) -> int | None:
+def _gpu_bytes(device: str, what: str) -> int | None:
     """Asked of the driver: torch would take memory of the GPU in order to tell."""
     import pynvml
 
@@ -122,7 +127,7 @@ def _free_gpu_bytes(device: str) -> int | None:
     except pynvml.NVMLError:  # no driver, or no NVIDIA GPU
         return None
     try:
-        return int(pynvml.nvmlDeviceGetMemoryInfo(_handle(device)).free)
+        return int(getattr(pynvml.nvmlDeviceGetMemoryInfo(_handle(device)), what))
     except (pynvml.NVMLError, ValueError, IndexError):  # no such device
         return None
     finally:

@@ -106,6 +106,19 @@ class Responses(Table):
     )
 
 
+class Ui(Table):
+    """[ui]: the status page."""
+
+    reader: ClassVar[Reader | None] = Reader.GATEWAY
+
+    enabled: bool = key(
+        False,
+        "Whether /ui shows the state of the daemon and has a chat, for a browser; where there are"
+        " keys, it asks for one.",
+        Effect.UPDATE,
+    )
+
+
 class Log(Table):
     """[log]: what is written to stderr."""
 
@@ -189,6 +202,7 @@ class Config(Table):
 
     server: Server = Server()
     responses: Responses = Responses()
+    ui: Ui = Ui()
     log: Log = Log()
     control: Control = Control()
     engine: EngineProgram = EngineProgram()

@@ -20,6 +20,9 @@ from serve_daemon.gateway.responses.compaction import Compact
 from serve_daemon.gateway.responses.kept_responses import KeptResponses, nothing_kept
 from serve_daemon.gateway.responses.responses import InputTokensCount, Responses
 from serve_daemon.gateway.responses.stored import Cancelled, StoredInput, StoredResponse
+from serve_daemon.gateway.ui.page import Page, PageWithSlash
+from serve_daemon.gateway.ui.status import Events, Status
+from serve_daemon.gateway.ui.watching import Watching
 
 
 def create_app(
@@ -51,4 +54,17 @@ def create_app(
     app.add_route("/v1/messages/count_tokens", CountTokens(models))
     app.add_route("/tokenize", Tokenize(models))
     app.add_route("/detokenize", Detokenize(models))
+    for path, resource in _status_page(conditions).items():
+        app.add_route(path, resource)
     return Front(app, conditions, stalls)
+
+
+def _status_page(conditions: Conditions) -> dict[str, object]:
+    watching = Watching(conditions)
+    return {
+        "/ui": Page(conditions),
+        "/ui/": PageWithSlash(conditions),
+        "/ui/{name}": Page(conditions),
+        "/ui/status": Status(conditions, watching),
+        "/ui/events": Events(conditions, watching),
+    }

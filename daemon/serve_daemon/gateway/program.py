@@ -194,7 +194,7 @@ class Gateway:
 
     async def _drain(self, servers: list[InheritedServer]) -> None:
         """Lose no request: whoever else has the sockets accepts, and open requests end here."""
-        self._conditions.leaving = True
+        self._conditions.leave()
         self._sockets.leave()
         for server in servers:
             server.accept_no_more()

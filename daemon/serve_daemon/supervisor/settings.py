@@ -120,4 +120,5 @@ def gateway_settings(
         retention=responses.retention,
         max_store_size=int(responses.max_size),
         control_socket=str(control_socket or ""),
+        has_ui=config.ui.enabled,
     )

@@ -19,6 +19,7 @@ from serve_daemon.gateway.text.tokenizer import TextModels
 from serve_daemon.wire.routing import GatewaySettings
 
 METHODS = {"GET", "HEAD", "POST", "DELETE"}
+STATUS_PAGE = re.compile(r"/ui(/.*)?")  # is for people
 
 
 def routes_of(app: Any) -> set[tuple[str, str]]:
@@ -29,7 +30,7 @@ def routes_of(app: Any) -> set[tuple[str, str]]:
         found |= {
             (each.method, path)
             for each in route.methods
-            if each.method in METHODS and not each.internal
+            if each.method in METHODS and not each.internal and not STATUS_PAGE.fullmatch(path)
         }
     return found
 

@@ -168,7 +168,8 @@ async def test_an_exception_of_the_application_reaches_the_server() -> None:
 
 async def test_a_leaving_gateway_closes_connections() -> None:
     """The client's next request goes to another one."""
-    conditions = Conditions(GatewaySettings(), leaving=True)
+    conditions = Conditions(GatewaySettings())
+    conditions.leave()
     connection = Connection()
     front = Front(answer, conditions, StallWatch(conditions))
     await front(connection.scope, connection.receive, connection.send)

@@ -14,17 +14,30 @@ from serve_daemon.wire.routing import GatewaySettings
 class Conditions:
     settings: GatewaySettings
     keys: Keys = field(default_factory=Keys)
-    leaving: bool = False
     has_http2: bool = False  # whether a client has spoken it
     cut_by: ApiError | None = None  # what every request ends with, once there is no more time
     requests: int = 0  # since the start, less probes
     failures: int = 0  # of those, replies of 500 and above
+    _departure: asyncio.Event = field(default_factory=asyncio.Event)
     _open: set[Exchange] = field(default_factory=set)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
+    def leaving(self) -> bool:
+        return self._departure.is_set()
+
+    def leave(self) -> None:
+        """Let nothing begin that needs not end here."""
+        self._departure.set()
+
+    async def departure(self) -> None:
+        """Return when the gateway leaves."""
+        await self._departure.wait()
+
+    @property
     def open_requests(self) -> int:
-        return len(self._open)
+        """Those of clients; whoever only watches is none."""
+        return sum(not each.is_probe for each in self._open)
 
     def clients(self) -> set[Address]:
         """Who has a request open, be it that its body is still on its way."""

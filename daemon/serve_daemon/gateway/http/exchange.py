@@ -17,6 +17,7 @@ log = structlog.get_logger()
 
 GOOD_REQUEST_ID = re.compile(r"[\x21-\x7e]{1,128}")
 PROBE_PATHS = ("/health", "/ready")  # probes come every few seconds
+UI_PATH = "/ui"  # so does a page that shows the state
 ANTHROPIC_PATH = "/v1/messages"
 IPV6_SITE_BYTES = 8  # one host may use any address of these
 LEFT = ("disconnected", "stalled")
@@ -118,7 +119,7 @@ class Exchange:
     @property
     def is_probe(self) -> bool:
         """Whether it only asks how the gateway fares."""
-        return self.path in PROBE_PATHS
+        return self.path in PROBE_PATHS or is_of_ui(self.path)
 
     def end(self) -> None:
         """Free what the request held, and write its record."""
@@ -149,6 +150,11 @@ class Exchange:
         if self._first_token is not None:
             record["first_token_seconds"] = round(self._first_token - self._begun, 4)
         return record
+
+
+def is_of_ui(path: str) -> bool:
+    """Whether it is the status page, one of its files, or what it shows."""
+    return path == UI_PATH or path.startswith(f"{UI_PATH}/")
 
 
 def client_of(address: object) -> str:

@@ -1,6 +1,7 @@
 """Which key a request shows, and what that is good for."""
 
 import hashlib
+import re
 from collections.abc import Iterable, Iterator
 
 from serve_daemon.gateway.common.asking import Asker
@@ -8,7 +9,9 @@ from serve_daemon.gateway.common.errors import unauthorized
 from serve_daemon.wire.routing import KeyGrant
 
 # For probes, and for who wants to know what there is to be asked. All else takes a key.
-OPEN_PATHS = frozenset({"/health", "/ready", "/openapi.json"})
+OPEN_PATHS = frozenset({"/health", "/ready", "/openapi.json", "/ui", "/ui/"})
+# The files of the status page are open as well, but not what it shows.
+OPEN_FILES = re.compile(r"/ui/[\w-]+\.(?:css|js|svg)")
 SHOWN_CHARACTERS = 4  # at each end of a key that was refused, and no more than a quarter of it
 
 Headers = Iterable[tuple[bytes, bytes]]
@@ -39,7 +42,7 @@ class Keys:
         Raises `ApiError` 401.
         """
         # A browser sends no key with the OPTIONS by which it asks whether it may send one.
-        if not self._askers or path in OPEN_PATHS or method == "OPTIONS":
+        if not self._askers or _is_open(path) or method == "OPTIONS":
             return Asker()
         presented = b""
         for presented in _presented(headers):
@@ -47,6 +50,10 @@ class Keys:
             if known is not None:
                 return known
         raise unauthorized(_refusal(presented))
+
+
+def _is_open(path: str) -> bool:
+    return path in OPEN_PATHS or OPEN_FILES.fullmatch(path) is not None
 
 
 def _presented(headers: Headers) -> Iterator[bytes]:
