@@ -5,7 +5,7 @@ from pathlib import Path
 import click
 
 import serve_daemon
-from serve_daemon.cli import config_commands, configuring, keys, looking, steering
+from serve_daemon.cli import config_commands, configuring, import_command, keys, looking, steering
 from serve_daemon.cli.connection import Commands
 
 
@@ -30,6 +30,7 @@ for command in (
     *looking.COMMANDS,
     *configuring.COMMANDS,
     *config_commands.COMMANDS,
+    *import_command.COMMANDS,
     *steering.COMMANDS,
     *keys.COMMANDS,
 ):
