@@ -32,6 +32,7 @@ from serve_daemon.gateway.text.chat_template import ChatTemplates
 from serve_daemon.gateway.text.tokenizer import TextModels
 from serve_daemon.wire.logs import configure_child_logging, set_level
 from serve_daemon.wire.messages import SetLogLevel
+from serve_daemon.wire.metrics import Counted
 from serve_daemon.wire.routing import (
     ConfigureGateway,
     Convicted,
@@ -66,7 +67,10 @@ class Gateway:
         loop = asyncio.get_running_loop()
         self._prompts = Prompts(TextModels(), ChatTemplates())
         self._models = Models(RoutingTable(self._tell), self._prompts)
-        self._conditions = Conditions(GatewaySettings())  # until it is told which
+        self._conditions = Conditions(
+            GatewaySettings(),  # until it is told which
+            meter=self._models.table.meters.of(""),
+        )
         self._stalls = StallWatch(self._conditions)
         self._configured: asyncio.Future[ConfigureGateway] = loop.create_future()
         self._routed = asyncio.Event()
@@ -98,6 +102,8 @@ class Gateway:
         await self._kept.end()
         for duty in duties:
             duty.cancel()
+        self._tell_counts()
+        await asyncio.sleep(0)  # in which it goes out
 
     def _start_servers(
         self, listening: list[socket.socket], tls: TlsPair | None
@@ -167,7 +173,12 @@ class Gateway:
             conditions = self._conditions
             counts = (conditions.open_requests, conditions.requests, conditions.failures)
             self._link.send(GatewayHeartbeat(*counts))
+            self._tell_counts()
             await asyncio.sleep(self._configuration.heartbeat_seconds)
+
+    def _tell_counts(self) -> None:
+        if counted := self._models.table.counted():
+            self._link.send(Counted(counted))
 
     # ------------------------------------------------------------ the end
 

@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from serve_daemon.wire.messages import EngineReady, Failing, Message, SetLogLevel
+from serve_daemon.wire.metrics import Counted
 
 
 class KeyGrant(Struct, frozen=True):
@@ -129,5 +130,5 @@ class GatewayHeartbeat(Message, frozen=True):
 
 
 SupervisorToGateway = ConfigureGateway | Routes | EngineEnded | StopAccepting | SetLogLevel
-GatewayNews = RoutesApplied | Wake | Convicted
+GatewayNews = RoutesApplied | Wake | Convicted | Counted
 GatewayToSupervisor = GatewayReady | GatewayNews | GatewayHeartbeat | Failing

@@ -15,6 +15,7 @@ async def engine_of(name: str, exchange: Exchange, models: Models) -> Engine:
     route, turn = models.table.admit(name, exchange.client)
     exchange.model = route.model
     exchange.on_end(turn.end)
+    turn.tally.drop()
     found = [each async for each in wait_for_engine(models.table, route.model, turn) if each]
     return found[-1]
 

@@ -13,6 +13,7 @@ from serve_daemon.gateway.engines.turns import Turn
 from serve_daemon.gateway.engines.waiting import wait_for_engine
 from serve_daemon.gateway.http.exchange import Exchange
 from serve_daemon.wire.messages import Embed, EngineReady, Output
+from serve_daemon.wire.metrics import Outcome
 
 
 class Vectors(Struct, frozen=True):
@@ -37,6 +38,13 @@ class EmbeddingRun:
 
     async def vectors(self) -> Vectors:
         """All of them, made by one and the same model. Raises `ApiError`."""
+        with self._turn.tally.judging():
+            made = await self._made()
+        self._turn.tally.prompt(made.num_tokens, cached=0)
+        self._turn.tally.finish(Outcome.STOP)
+        return made
+
+    async def _made(self) -> Vectors:
         while True:
             prepared = await texts.read(
                 self._request, await self._engine(), self._models.prompts.texts

@@ -6,13 +6,14 @@ from serve_daemon.gateway.engines.affinity import Affinity
 from serve_daemon.gateway.engines.connections import Engine
 from serve_daemon.gateway.engines.suspects import Standing, Suspects
 from serve_daemon.gateway.engines.turns import Turns
+from serve_daemon.gateway.metrics.meter import Meter
 
 
 class Dispatch:
     """Joins what decides; a request is known by its `Generation`."""
 
-    def __init__(self, model: str, engines: Callable[[], Sequence[Engine]]) -> None:
-        self.turns = Turns(model, lambda: [each.load for each in engines()])
+    def __init__(self, model: str, engines: Callable[[], Sequence[Engine]], meter: Meter) -> None:
+        self.turns = Turns(model, lambda: [each.load for each in engines()], meter)
         self._affinity = Affinity()
         self._suspects = Suspects()
 

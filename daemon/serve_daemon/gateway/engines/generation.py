@@ -85,8 +85,17 @@ class Generation(Errand[int]):
             new += output.tokens
             logprobs += output.logprobs
             finish = output.finish
+        if new:
+            self._count(len(new), cached_tokens)
         self._take(Batch(new, finish, cached_tokens, logprobs))
         return new
+
+    def _count(self, num_new: int, cached_tokens: int) -> None:
+        tally = self._turn.tally
+        if not self.output:
+            tally.prompt(len(self._order.tokens), cached_tokens)
+            tally.begin()
+        tally.tokens(num_new)
 
     def _take(self, batch: Batch) -> None:
         if not self.output:  # what a later engine finds is our own output, too

@@ -8,6 +8,8 @@ from serve_daemon.gateway.engines.connections import Engine, Engines
 from serve_daemon.gateway.engines.dispatch import Dispatch
 from serve_daemon.gateway.engines.turns import Turn
 from serve_daemon.gateway.engines.verdicts import Verdicts
+from serve_daemon.gateway.metrics.meter import Load, Meters
+from serve_daemon.wire.metrics import ModelCounts, Outcome
 from serve_daemon.wire.routing import Convicted, Route, Routes, Wake
 
 ASLEEP = "asleep"  # the state of a route whose model starts when it is woken
@@ -21,6 +23,7 @@ class RoutingTable:
 
     def __init__(self, tell: Callable[[Wake | Convicted], object]) -> None:
         self.verdicts = Verdicts()
+        self.meters = Meters()
         self.num_workers = 1  # gateways that share what a model can take
         self.engines = Engines(self._signal)
         self._routes: dict[str, Route] = {}
@@ -68,6 +71,8 @@ class RoutingTable:
         429 for one that too many ask for.
         """
         route = self.find(name)
+        if _is_hopeless(route):
+            self.meters.of(route.model).end(Outcome.REFUSED)
         _refuse_if_hopeless(route)
         return route, self.dispatch(route.model).turns.join(client, self._limit(route))
 
@@ -87,8 +92,18 @@ class RoutingTable:
     def dispatch(self, model: str) -> Dispatch:
         """Who decides about the requests for a model, by its own name."""
         if model not in self._dispatches:
-            self._dispatches[model] = Dispatch(model, lambda: self._connected(model))
+            self._dispatches[model] = Dispatch(
+                model, lambda: self._connected(model), self.meters.of(model)
+            )
         return self._dispatches[model]
+
+    def counted(self) -> list[ModelCounts]:
+        """What has changed of what is counted, since the last time."""
+        return list(self.meters.news(self._load))
+
+    def _load(self, model: str) -> Load:
+        dispatch = self._dispatches.get(model)
+        return dispatch.turns.open_requests if dispatch is not None else (0, 0)
 
     def _connected(self, model: str) -> list[Engine]:
         """Those that take sequences of `model`; none of one that is gone."""
@@ -129,7 +144,11 @@ class RoutingTable:
             dispatch.turns.wake()
 
 
+def _is_hopeless(route: Route) -> bool:
+    return not route.can_wait and not route.engines
+
+
 def _refuse_if_hopeless(route: Route) -> None:
-    if not route.can_wait and not route.engines:
+    if _is_hopeless(route):
         reason = f": {route.reason}" if route.reason else ""
         raise unavailable(f"The model '{route.model}' is {route.state}{reason}.")

@@ -8,6 +8,10 @@ from serve_daemon.gateway.common.errors import pushed_out, queue_full
 from serve_daemon.gateway.engines.affinity import Load
 from serve_daemon.gateway.engines.fair_queue import FairQueue, Phase, Place
 from serve_daemon.gateway.engines.turnover import Turnover
+from serve_daemon.gateway.metrics.meter import Load as OpenRequests
+from serve_daemon.gateway.metrics.meter import Meter
+from serve_daemon.gateway.metrics.tally import Tally
+from serve_daemon.wire.metrics import Outcome
 
 # An engine has a little more than it computes at once, so that a slot which gets free is filled in
 # the next step. Whatever is at an engine is past all fairness, so it is no more than that.
@@ -17,9 +21,10 @@ SPARE_SHARE = 8
 class Turns:
     """The open requests for one model. What its engines have of them is told by `loads`."""
 
-    def __init__(self, model: str, loads: Callable[[], Iterable[Load]]) -> None:
+    def __init__(self, model: str, loads: Callable[[], Iterable[Load]], meter: Meter) -> None:
         self._model = model
         self._loads = loads
+        self._meter = meter
         self._queue = FairQueue()
         self._turnover = Turnover()
         self._turns: dict[Place, Turn] = {}
@@ -33,10 +38,15 @@ class Turns:
         if pushed is not None:
             self._turns.pop(pushed).wake()
         if place is None:
+            self._meter.end(Outcome.REFUSED)
             raise queue_full(self._model, limit, self.retry_after_seconds)
-        turn = self._turns[place] = Turn(self, self._queue, place)
+        turn = self._turns[place] = Turn(self, self._queue, place, Tally(self._meter))
         self.call()
         return turn
+
+    @property
+    def open_requests(self) -> OpenRequests:
+        return len(self._queue), self._queue.num_waiting
 
     @property
     def retry_after_seconds(self) -> int:
@@ -71,7 +81,8 @@ class Turns:
 class Turn:
     """One request's place among the others, from its admission to its end."""
 
-    def __init__(self, turns: Turns, queue: FairQueue, place: Place) -> None:
+    def __init__(self, turns: Turns, queue: FairQueue, place: Place, tally: Tally) -> None:
+        self.tally = tally
         self._turns = turns
         self._queue = queue
         self._place = place
@@ -99,6 +110,7 @@ class Turn:
     def begin(self) -> None:
         """It goes to an engine."""
         self._queue.begin(self._place)
+        self.tally.reach_engine()
 
     def rest(self) -> None:
         """Its engine is done with it, and has room for another."""
@@ -112,6 +124,7 @@ class Turn:
 
     def end(self) -> None:
         """It is over; again is no error."""
+        self.tally.end()
         self._turns.leave(self._place)
 
 

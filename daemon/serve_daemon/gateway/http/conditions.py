@@ -7,6 +7,8 @@ from serve_daemon.gateway.common.errors import ApiError
 from serve_daemon.gateway.http.exchange import Exchange
 from serve_daemon.gateway.http.kernel_sockets import Address
 from serve_daemon.gateway.http.keys import Keys
+from serve_daemon.gateway.metrics.meter import Meter
+from serve_daemon.wire.metrics import Counter, labelled
 from serve_daemon.wire.routing import GatewaySettings
 
 
@@ -18,6 +20,7 @@ class Conditions:
     cut_by: ApiError | None = None  # what every request ends with, once there is no more time
     requests: int = 0  # since the start, less probes
     failures: int = 0  # of those, replies of 500 and above
+    meter: Meter = field(default_factory=Meter)
     _departure: asyncio.Event = field(default_factory=asyncio.Event)
     _open: set[Exchange] = field(default_factory=set)
     _idle: asyncio.Event = field(default_factory=asyncio.Event)
@@ -53,6 +56,7 @@ class Conditions:
         if not exchange.is_probe:
             self.requests += 1
             self.failures += exchange.status >= 500  # noqa: PLR2004 - the class of server errors
+            self.meter.add(labelled(Counter.STATUS, str(exchange.status)))
         if not self._open:
             self._idle.set()
 
