@@ -5,7 +5,15 @@ from pathlib import Path
 import click
 
 import serve_daemon
-from serve_daemon.cli import config_commands, configuring, import_command, keys, looking, steering
+from serve_daemon.cli import (
+    bug_report,
+    config_commands,
+    configuring,
+    import_command,
+    keys,
+    looking,
+    steering,
+)
 from serve_daemon.cli.connection import Commands
 
 
@@ -33,5 +41,6 @@ for command in (
     *import_command.COMMANDS,
     *steering.COMMANDS,
     *keys.COMMANDS,
+    *bug_report.COMMANDS,
 ):
     main.add_command(command)
