@@ -132,6 +132,20 @@ class Tuning(Table):
     threads: CountOrZero = key(
         0, "CPU threads of the engine. 0: its share of the cores.", Effect.UPDATE
     )
+    memory_max: SizeOrZero = key(
+        ByteSize(0),
+        "Memory of the host that each engine may take, in bytes or like 8GiB: one that needs more is"
+        " killed, and it alone. Takes a unit with Delegate=. 0: what there is.",
+        Effect.UPDATE,
+    )
+    cpu_weight: int = key(
+        100,
+        "Share of the CPUs that each engine gets where they are scarce, beside the 100 of others."
+        " Takes a unit with Delegate=.",
+        Effect.UPDATE,
+        ge=1,
+        le=10000,
+    )
     max_queue: CountOrZero = key(
         128, "Requests that may wait beyond max_requests; more get status 429.", Effect.UPDATE
     )
