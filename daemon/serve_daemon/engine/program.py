@@ -128,6 +128,8 @@ class Program:
                 idle_seconds=self._server.idle_seconds,
                 peak_bytes=peak_bytes(self._device),
                 is_compiling=stats.is_compiling,
+                prompt_tokens=self._server.prompt_tokens,
+                kv_cache_usage=stats.kv_cache_usage,
             )
         )
 

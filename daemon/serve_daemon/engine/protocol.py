@@ -32,6 +32,7 @@ class Stats(Struct, frozen=True):
     generated_tokens: int
     stalled_seconds: float
     is_compiling: bool = False  # it serves uncompiled meanwhile
+    kv_cache_usage: float | None = None  # the share that is in use, of 1
 
 
 class Sink(Protocol):

@@ -87,6 +87,7 @@ class Connection(ThreadedPeer[ToEngine]):
         self.live[order.sequence] = whose(order)
         log.debug("sequence begins", tokens=order.num_tokens, **self.live[order.sequence])
         self._server.num_new += 1
+        self._server.prompt_tokens += order.num_tokens
         begin(self.owner, order)
 
     @property
@@ -114,6 +115,7 @@ class Server:
         self.engine = engine
         self.takes = _taken_by(engine)
         self.num_new = 0  # sequences, since the last outputs
+        self.prompt_tokens = 0  # of all that have begun
         self._welcome = welcome
         self.loop = loop
         self._on_fatal = on_fatal

@@ -8,9 +8,11 @@ from serve_daemon.config.tuning import Model
 from serve_daemon.supervisor.changes import Changes
 from serve_daemon.supervisor.cores import Cores
 from serve_daemon.supervisor.group import Group
+from serve_daemon.supervisor.hearing import Hearing
 from serve_daemon.supervisor.instance import Clock, Instance, Phase
 from serve_daemon.supervisor.ledger import GATEWAY, Ledger
 from serve_daemon.supervisor.machine import ThisMachine
+from serve_daemon.supervisor.metrics import Metrics
 from serve_daemon.supervisor.models import ModelUnit
 from serve_daemon.supervisor.ports import Ports, Supervised
 from serve_daemon.supervisor.programs import Directories, EngineProgram, GatewayProgram
@@ -27,7 +29,6 @@ from serve_daemon.supervisor.sockets import ListeningSockets
 from serve_daemon.supervisor.states import State
 from serve_daemon.supervisor.unit import Unit
 from serve_daemon.wire.messages import SetLogLevel
-from serve_daemon.wire.routing import Convicted, GatewayNews, RoutesApplied, Wake
 
 
 class Manager:
@@ -51,6 +52,8 @@ class Manager:
         self._ledger = ledger
         self._clock = clock
         self.routing = Routing(directories, self.models.values, self._gateways)
+        self.metrics = Metrics()
+        hearing = Hearing(self.routing, self.metrics, wake=self.wake, units=self.units)
         self.room = Room(
             ThisMachine(str(directories.cache)),
             clock,
@@ -62,7 +65,7 @@ class Manager:
             directories,
             threads=self._cores.threads_for,
             withdraw=self.routing.withdraw,
-            ended=self.routing.tell_end,
+            ended=hearing.engine_ended,
         )
         self._gateway_program = GatewayProgram(
             ledger.log,
@@ -71,7 +74,7 @@ class Manager:
                 self.config, directories.state, self.access.grants, directories.control_socket
             ),
             routes=self.routing.table,
-            hear=self._hear,
+            ear=hearing,
         )
         self.gateway = Group(
             GATEWAY,
@@ -242,16 +245,6 @@ class Manager:
         """Wait until no engine is left."""
         for each in self._model_groups():
             await each.stopped()
-
-    def _hear(self, gateway: Instance, message: GatewayNews) -> None:
-        match message:
-            case RoutesApplied(version=version):
-                self.routing.applied(gateway, version)
-            case Wake(model=name):
-                self.wake(name)
-            case Convicted(engine_id=engine_id, request_id=request_id):
-                for unit in self.units():
-                    unit.convict(engine_id, request_id)
 
     def _gateways(self) -> list[Instance]:
         return self.gateway.instances()

@@ -21,6 +21,7 @@ from serve_daemon.supervisor.events import Events
 from serve_daemon.supervisor.logs import Log
 from serve_daemon.supervisor.manager import Manager
 from serve_daemon.supervisor.metrics_page import page
+from serve_daemon.supervisor.metrics_view import facts
 from serve_daemon.supervisor.models import ModelUnit
 from serve_daemon.supervisor.reload import Instead, Reloader
 from serve_daemon.supervisor.status import gateway_status, model_status
@@ -62,12 +63,11 @@ class Methods:
         name = call.parameters.get("model")
         models = [self._model(name)] if name else list(self.manager.models.values())
         now, count = asyncio.get_running_loop().time(), call.parameters.get("lines") or 0
-        room = self.manager.room
         yield {
             "daemon": self.daemon_status(),
             "gateway": gateway_status(self.manager, now),
             "models": [
-                model_status(each, room, self.log.tails.last(each.unit.name, count), now)
+                model_status(each, self.manager, self.log.tails.last(each.unit.name, count), now)
                 for each in models
             ],
         }
@@ -153,7 +153,7 @@ class Methods:
         yield {"entries": _plain(entries), "current": current}
 
     async def metrics(self, _call: Call) -> Replies:
-        yield {"text": page(self.daemon_status())}
+        yield {"text": page(facts(self.manager, self.reloader, self.daemon_status()))}
 
     async def shutdown(self, call: Call) -> Replies:
         self.shut_down(f"uid {call.peer.uid} asked for it")

@@ -1,18 +1,17 @@
-"""The page that Prometheus reads: what is counted, as text."""
+"""The page that Prometheus reads: what is counted, and how things stand, as text. Pure."""
 
-import time
-from typing import Any
+from serve_daemon.supervisor.metrics_facts import Facts
+from serve_daemon.supervisor.metrics_requests import of_requests
+from serve_daemon.supervisor.metrics_states import (
+    of_engines,
+    of_gateways,
+    of_models,
+    of_the_daemon,
+)
+
+PARTS = (of_requests, of_engines, of_models, of_gateways, of_the_daemon)
 
 
-def page(daemon: dict[str, Any]) -> str:
-    """All metrics in Prometheus' text format 0.0.4; `daemon` is a `Daemon` of the interface."""
-    version, uptime = daemon["version"], max(time.time() - daemon["started"], 0.0)
-    lines = [
-        "# HELP serve_daemon_build_info The version of the daemon.",
-        "# TYPE serve_daemon_build_info gauge",
-        f'serve_daemon_build_info{{version="{version}"}} 1',
-        "# HELP serve_daemon_uptime_seconds Since the daemon was started.",
-        "# TYPE serve_daemon_uptime_seconds gauge",
-        f"serve_daemon_uptime_seconds {uptime:.3f}",
-    ]
-    return "\n".join(lines) + "\n"
+def page(facts: Facts) -> str:
+    """All metrics in Prometheus' text format 0.0.4."""
+    return "".join(text for part in PARTS for text in part(facts))

@@ -114,6 +114,13 @@ class EngineProgram:
         self._withdraw(instance, limits)
 
 
+class Ear(Protocol):
+    """Who has to know what a gateway tells, and when it is gone."""
+
+    def hear(self, gateway: Instance, message: GatewayNews) -> None: ...
+    def gateway_ended(self, gateway: Instance) -> None: ...
+
+
 class GatewayProgram:
     """`python -m serve_daemon.gateway`, accepting on the daemon's listening sockets."""
 
@@ -124,13 +131,13 @@ class GatewayProgram:
         *,
         settings: Callable[[], GatewaySettings],
         routes: Callable[[], Routes],
-        hear: Callable[[Instance, GatewayNews], None],
+        ear: Ear,
     ) -> None:
         self._log = log
         self._sockets = sockets
         self._settings = settings
         self._routes = routes
-        self._hear = hear
+        self._ear = ear
 
     def identify(self) -> str:
         return f"g{next(_numbers)}"
@@ -141,7 +148,7 @@ class GatewayProgram:
         command = Command(
             sys.executable, "serve_daemon.gateway", [], GatewayToSupervisor, listening
         )
-        relay = _GatewayRelay(instance, self._log, self._hear)
+        relay = _GatewayRelay(instance, self._log, self._ear)
         instance.process = spawn(command, relay)
         instance.process.send(structs.replace(self.configuration(), tls=_pair(spec.tls)))
         instance.process.send(self._routes())
@@ -202,16 +209,15 @@ class _EngineRelay(_Relay):
 
 
 class _GatewayRelay(_Relay):
-    def __init__(
-        self,
-        instance: Instance,
-        log: Log,
-        hear: Callable[[Instance, GatewayNews], None],
-    ) -> None:
+    def __init__(self, instance: Instance, log: Log, ear: Ear) -> None:
         super().__init__(instance, log, {"program": "gateway"})
-        self._hear = hear
+        self._ear = ear
 
     def on_message(self, message: Any) -> None:
         super().on_message(message)
         if isinstance(message, GatewayNews):
-            self._hear(self.instance, message)
+            self._ear.hear(self.instance, message)
+
+    def on_exit(self, returncode: int) -> None:
+        super().on_exit(returncode)
+        self._ear.gateway_ended(self.instance)

@@ -5,6 +5,7 @@ themselves. So a later edit may come while an earlier one is under way, and the 
 """
 
 import itertools
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,7 @@ class Reloader:
         self._history = history
         self._under_way: set[Reload] = set()
         self.last_outcome = ""
+        self.outcomes: Counter[str] = Counter()  # of all
         self.files: dict[str, str] = {}
         self._numbers = itertools.count(1)
         self._in_force: Kept | None = None
@@ -95,7 +97,7 @@ class Reloader:
             self._carry_out(loaded, trigger)
 
     def _refuse(self, trigger: str, error: ConfigError) -> None:
-        self.last_outcome = "refused"
+        self._note("refused")
         problems = [each.render() for each in error.problems]
         self._ledger.refused(f"reload ({trigger}) refused, nothing has changed", problems)
 
@@ -192,11 +194,15 @@ class Reloader:
                 return Begun(change, unit, each.generation)
         return Begun(change)
 
+    def _note(self, outcome: str) -> None:
+        self.last_outcome = outcome
+        self.outcomes[outcome] += 1
+
     def _end(self, reload: Reload) -> None:
         failures = {
             each.subject: each.reason for each in reload.changes if each.outcome == "failed"
         }
-        self.last_outcome = "failed" if failures else "applied"
+        self._note("failed" if failures else "applied")
         if failures:
             self._ledger.reload_failed(failures)
         else:

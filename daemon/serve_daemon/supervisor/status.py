@@ -13,18 +13,19 @@ from serve_daemon.supervisor.machine import Need
 from serve_daemon.supervisor.manager import Manager
 from serve_daemon.supervisor.memory import resident_bytes
 from serve_daemon.supervisor.models import ModelUnit
-from serve_daemon.supervisor.room import Room, peak_bytes
+from serve_daemon.supervisor.room import peak_bytes
 from serve_daemon.supervisor.unit import Unit
 from serve_daemon.wire.messages import EngineHeartbeat, EngineReady
 from serve_daemon.wire.routing import GatewayHeartbeat
 
 
 def model_status(
-    model: ModelUnit, room: Room, records: list[dict[str, Any]], now: float
+    model: ModelUnit, manager: Manager, records: list[dict[str, Any]], now: float
 ) -> dict[str, Any]:
     """A `Model` of the interface; `now` is the event loop's time."""
     unit, settings, serving = model.unit, model.settings, model.unit.serving
     ready = serving.ready if serving and isinstance(serving.ready, EngineReady) else None
+    is_open, queued = manager.metrics.open_requests(manager.gateway.instances(), unit.name)
     return {
         "name": unit.name,
         "state": unit.state,
@@ -45,9 +46,9 @@ def model_status(
         "memory": sum(_used_bytes(each) for each in unit.instances()),
         "peak_memory": sum(peak_bytes(each) for each in unit.instances()),
         "memory_max": None,
-        "estimate": _estimate(room.need(unit.spec[0])),
-        "open_requests": 0,
-        "queued": 0,
+        "estimate": _estimate(manager.room.need(unit.spec[0])),
+        "open_requests": is_open,
+        "queued": queued,
         "tokens_per_second": sum(each.pace.per_second(now) for each in unit.instances()),
         "restarts": unit.restarts,
         "retry_in": None if unit.retry_at is None else max(unit.retry_at - now, 0.0),
@@ -77,6 +78,7 @@ def _replica(instance: Instance, unit: Unit, now: float) -> dict[str, Any]:
         "steps": beat.steps,
         "generated_tokens": beat.generated_tokens,
         "prompt_tokens": beat.prompt_tokens,
+        "kv_cache_usage": beat.kv_cache_usage,
         "tokens_per_second": instance.pace.per_second(now),
         "uptime": now - instance.started_at,
         "progress": _progress(instance, beat),

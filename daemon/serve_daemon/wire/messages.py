@@ -194,6 +194,7 @@ class EngineHeartbeat(Message, frozen=True):
     peak_bytes: int = 0  # as in EngineReady
     is_compiling: bool = False  # it serves uncompiled until that is done
     prompt_tokens: int = 0  # of the sequences that it has begun, since the start
+    kv_cache_usage: float | None = None  # the share that is in use, of 1; None: it doesn't know
 
 
 class Reason(StrEnum):

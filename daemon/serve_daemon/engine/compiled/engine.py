@@ -140,6 +140,7 @@ class CompiledEngine:
             generated_tokens=loop.generated_tokens,
             stalled_seconds=time.monotonic() - loop.last_progress if live else 0.0,
             is_compiling=self._compiler.is_compiling,
+            kv_cache_usage=running / self._pool.slots,
         )
 
     def stop(self) -> None:

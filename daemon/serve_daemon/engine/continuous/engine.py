@@ -116,6 +116,7 @@ class ContinuousEngine:
             steps=self._steps,
             generated_tokens=self._generated_tokens,
             stalled_seconds=time.monotonic() - self._last_progress if live else 0.0,
+            kv_cache_usage=1.0 - processor.cache.compute_free_capacity() if processor else None,
         )
 
     def stop(self) -> None:
