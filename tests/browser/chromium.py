@@ -128,9 +128,7 @@ class Browser:
         await self._post(f"{self._session}/actions", actions=actions)
 
     async def _element(self, selector: str) -> str:
-        found = await self._post(
-            f"{self._session}/element", using="css selector", value=selector
-        )
+        found = await self._post(f"{self._session}/element", using="css selector", value=selector)
         return f"{self._session}/element/{found[ELEMENT]}"
 
     # ------------------------------------------------------------ what it says
@@ -151,9 +149,7 @@ class Browser:
     async def until_shown(self, text: str, selector: str = "body") -> None:
         """Return when the text stands in what people see of an element."""
         quoted = text.replace("\\", "\\\\").replace("`", "\\`")
-        await self.until(
-            f"document.querySelector(`{selector}`)?.innerText.includes(`{quoted}`)"
-        )
+        await self.until(f"document.querySelector(`{selector}`)?.innerText.includes(`{quoted}`)")
 
     async def screenshot(self, file: Path) -> None:
         """Of the page as it is seen, into a PNG."""

@@ -22,7 +22,7 @@ export class MemoryBar {
     const engines = Math.max(1, model.replicas.filter((each) => each.role === "serving").length);
     const expected = (model.estimate?.total ?? 0) * engines;
     const limit = (model.memory_max ?? 0) * engines;
-    const whole = limit || 1.15 * Math.max(expected, model.peak_memory, model.memory) || 1;
+    const whole = limit || (expected ? 1.15 * Math.max(expected, model.peak_memory, model.memory) : device?.total) || 1;
     this.element.hidden = !model.memory && !expected;
     this.bar.dataset.tight = limit > 0 && model.memory > 0.9 * limit;
     this.used.style.width = percent(share(model.memory, whole)).replace(" ", "");

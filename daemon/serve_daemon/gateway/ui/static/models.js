@@ -94,8 +94,7 @@ class Card {
     this.#advise(model, snapshot);
     this.#progress.update(model);
     this.#count(model);
-    const device = snapshot.devices.find((each) => each.name === model.device) ?? null;
-    this.#memory.update(model, device);
+    this.#memory.update(model, deviceOf(model, snapshot.devices));
     setText(this.facts, facts(model));
     this.#listReplicas(model);
   }
@@ -123,12 +122,16 @@ class Card {
   }
 
   #listReplicas(model) {
-    const isPlain = model.replicas.length < 2 && model.replicas.every((each) => each.role === "serving");
-    this.details.hidden = isPlain || !model.replicas.length;
+    this.details.hidden = model.replicas.length < 2;
     if (this.details.hidden) return;
     this.replicas.replaceChildren(...model.replicas.map((each) => make("tr", {},
       ...[each.id, each.role, each.phase, each.device, count(each.running), size(each.memory)].map((text) => make("td", {}, text)))));
   }
+}
+
+/** Where its engines are, unless they are on several. */
+function deviceOf(model, devices) {
+  return devices.find((each) => each.name === (model.replicas[0]?.device ?? model.device)) ?? null;
 }
 
 function reason(model) {
