@@ -67,11 +67,35 @@ async def test_rendering_before_loading_is_a_bug() -> None:
 
 
 def test_the_gateway_does_without_torch() -> None:
-    """Neither the program nor the renderer imports it, and the program not the renderer."""
+    """Neither the program nor the renderer imports it, nor what only its packages need."""
     code = (
         "import sys, serve_daemon.gateway.program;"
-        "assert 'transformers' not in sys.modules;"
-        "import transformers.utils.chat_template_utils;"
-        "assert 'torch' not in sys.modules"
+        "assert 'jinja2' in sys.modules;"
+        "from serve_daemon.gateway.text import renderer; renderer.load();"
+        "assert not {'torch', 'transformers', 'httpx', 'httpx2', 'yaml'} & set(sys.modules)"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+@pytest.mark.parametrize("first", ["", "import transformers;"])
+def test_the_renderer_and_transformers_get_along(first: str) -> None:
+    """Whichever is imported first, the packages that others import are whole."""
+    code = (
+        f"{first}from serve_daemon.gateway.text import renderer; module = renderer.load();"
+        "import transformers, transformers.utils.chat_template_utils as again;"
+        "given = {'conversations': [[{'content': 'Hi'}]], 'chat_template': '{{ messages }}'};"
+        "assert again.render_jinja_template(**given) == module.render_jinja_template(**given);"
+        "assert transformers.utils.ModelOutput and transformers.AutoTokenizer"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
+
+
+def test_a_renderer_that_needs_its_packages_gets_them() -> None:
+    """Another version of Transformers may be laid out otherwise."""
+    code = (
+        "import importlib, sys; from serve_daemon.gateway.text import renderer;"
+        "renderer._alone = lambda: importlib.import_module('no_such_module');"
+        "assert renderer.load().__name__ == renderer.MODULE;"
+        "assert renderer.OUTER in sys.modules"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

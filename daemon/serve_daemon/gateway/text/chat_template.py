@@ -1,7 +1,6 @@
 """Conversations to prompts, by the template that came with the model."""
 
 import asyncio
-import importlib
 from collections.abc import Callable, Iterable, Sequence
 from collections.abc import Set as AbstractSet
 from typing import Any
@@ -12,6 +11,7 @@ from msgspec import Struct
 from serve_daemon.api.messages import ChatMessage
 from serve_daemon.api.tools import FunctionTool
 from serve_daemon.gateway.common.errors import ApiError, failed, invalid
+from serve_daemon.gateway.text import renderer
 from serve_daemon.gateway.text.conversation import Seen, tools_as_seen, ways
 from serve_daemon.gateway.text.reasoning_effort import (
     SWITCHES,
@@ -42,7 +42,7 @@ NONE = Wishes()
 
 
 class ChatTemplates:
-    """Transformers' renderer, imported in the background: it takes most of a second."""
+    """Transformers' renderer, imported in the background."""
 
     def __init__(self) -> None:
         self._module: asyncio.Future[Any] | None = None
@@ -51,8 +51,7 @@ class ChatTemplates:
         """Return when `render` may be called."""
         if self._module is None:
             loop = asyncio.get_running_loop()
-            name = "transformers.utils.chat_template_utils"
-            self._module = loop.run_in_executor(None, importlib.import_module, name)
+            self._module = loop.run_in_executor(None, renderer.load)
         await asyncio.shield(self._module)
 
     def render(
