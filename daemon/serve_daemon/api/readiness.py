@@ -10,7 +10,7 @@ class ModelState(Struct, frozen=True):
 
 
 class Readiness(Struct, frozen=True):
-    """`status` is ready or not ready; `waiting_for` lists what is missing."""
+    """`status` is ready, not ready or draining; `waiting_for` lists what is missing."""
 
     status: str
     waiting_for: list[ModelState]

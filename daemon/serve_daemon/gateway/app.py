@@ -4,6 +4,7 @@ import falcon
 import falcon.asgi
 
 from serve_daemon.gateway.about.health import Health, Ready
+from serve_daemon.gateway.about.metrics import Metrics, MetricsPage
 from serve_daemon.gateway.about.models import ModelCollection, OneModel
 from serve_daemon.gateway.about.openapi import OpenApi
 from serve_daemon.gateway.about.tokens import Detokenize, Tokenize
@@ -30,6 +31,7 @@ def create_app(
     conditions: Conditions,
     stalls: StallWatch,
     kept: KeptResponses | None = None,
+    metrics: MetricsPage | None = None,
 ) -> Front:
     """All that is asked over HTTP."""
     kept = kept or nothing_kept(models, conditions)
@@ -37,7 +39,7 @@ def create_app(
     for kind in (Exception, falcon.HTTPError):  # Falcon has a handler of its own for the latter
         app.add_error_handler(kind, answer_error)
     app.add_route("/health", Health())
-    app.add_route("/ready", Ready(models.table))
+    app.add_route("/ready", Ready(models.table, conditions))
     app.add_route("/openapi.json", OpenApi(models.table, lambda: conditions.keys.are_needed))
     app.add_route("/v1/models", ModelCollection(models))
     app.add_route("/v1/models/{model:path}", OneModel(models))
@@ -56,6 +58,8 @@ def create_app(
     app.add_route("/detokenize", Detokenize(models))
     for path, resource in _status_page(conditions).items():
         app.add_route(path, resource)
+    if metrics is not None:
+        app.add_route(conditions.settings.metrics_path, Metrics(metrics))
     return Front(app, conditions, stalls)
 
 

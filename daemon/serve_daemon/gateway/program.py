@@ -1,17 +1,15 @@
 """The gateway as a program: its link to the supervisor, from the first message to its end."""
 
-import argparse
 import asyncio
 import contextlib
 import math
 import os
 import signal
 import socket
-import sys
 
 import structlog
-import uvloop
 
+from serve_daemon.gateway.about.metrics import MetricsListener, MetricsPage
 from serve_daemon.gateway.answers.completion import Models
 from serve_daemon.gateway.answers.prompts import Prompts
 from serve_daemon.gateway.app import create_app
@@ -56,6 +54,7 @@ SETTLE_SECONDS = 0.5
 TLS_SETTLE_SECONDS = 2.0  # with the handshake
 # Some clients give up what is open on a connection that is to be closed: so rather while none is.
 HTTP2_PATIENCE_SECONDS = 300.0
+METRICS_CONNECTIONS = 64  # at each address of their own
 LAST_WORDS_SECONDS = 1.0  # for what is cut, to tell its client so
 STOP_SECONDS = 1.0  # a half-sent body would make the server's stop wait for ever
 
@@ -77,12 +76,15 @@ class Gateway:
         self._leave = asyncio.Event()
         self._leave_by: float | None = None  # loop time
         self._drain_limit: asyncio.Timeout | None = None
+        self._sockets: WebSockets | None = None
         self._link: Peer[SupervisorToGateway] = Peer(
             SupervisorToGateway, self._told, lambda _error: os._exit(1)
         )
 
-    async def run(self, link: socket.socket, listening: list[socket.socket]) -> None:
-        """Serve until told to leave; the process ends with it."""
+    async def run(
+        self, link: socket.socket, listening: list[socket.socket], own: list[socket.socket]
+    ) -> None:
+        """Serve until told to leave; the process ends with it. `own` are for metrics alone."""
         await adopt(self._link, link)
         tls = (await self._configured).tls
         self._has_tls = tls is not None
@@ -92,7 +94,7 @@ class Gateway:
         await self._routed.wait()
         shelf = await open_shelf(self._conditions.settings.state_directory)
         self._kept = KeptResponses(shelf, self._models, self._conditions)
-        servers = self._start_servers(listening, tls)
+        servers = self._start_servers(listening, tls, own)
         self._link.send(GatewayReady())
         duties = self._take_up_duties(listening)
         await self._prompts.templates.load()
@@ -106,15 +108,20 @@ class Gateway:
         await asyncio.sleep(0)  # in which it goes out
 
     def _start_servers(
-        self, listening: list[socket.socket], tls: TlsPair | None
+        self, listening: list[socket.socket], tls: TlsPair | None, own: list[socket.socket]
     ) -> list[InheritedServer]:
         settings = self._conditions.settings
         self._places = places(settings.max_connections, len(listening), raise_descriptor_limit())
         allowance = Allowance(self._places, settings.keep_alive_timeout)
-        front = create_app(self._models, self._conditions, self._stalls, self._kept)
+        page = MetricsPage(self._conditions)
+        beside = None if own or not settings.metrics_path else page
+        front = create_app(self._models, self._conditions, self._stalls, self._kept, beside)
         self._sockets = WebSockets(self._kept.making, self._conditions, self._stalls)
         app = Entrance(front, self._sockets)
         servers = [InheritedServer(app, each, allowance, tls) for each in listening]
+        metrics = MetricsListener(page, settings.metrics_path)
+        few = Allowance(METRICS_CONNECTIONS, settings.keep_alive_timeout)
+        servers += [InheritedServer(metrics, each, few) for each in own]
         for server in servers:
             server.start()
         return servers
@@ -155,6 +162,8 @@ class Gateway:
         self._conditions.keys = Keys(message.settings.keys)
         if self._configured.done():
             set_level(message.log_level)
+            if message.settings.draining and self._sockets is not None:
+                self._sockets.send_away()
         else:
             self._configured.set_result(message)
 
@@ -172,7 +181,9 @@ class Gateway:
         while True:
             conditions = self._conditions
             counts = (conditions.open_requests, conditions.requests, conditions.failures)
-            self._link.send(GatewayHeartbeat(*counts))
+            unfinished = conditions.open_requests + self._kept.num_in_background
+            is_draining = conditions.settings.draining
+            self._link.send(GatewayHeartbeat(*counts, is_draining, unfinished))
             self._tell_counts()
             await asyncio.sleep(self._configuration.heartbeat_seconds)
 
@@ -206,7 +217,8 @@ class Gateway:
     async def _drain(self, servers: list[InheritedServer]) -> None:
         """Lose no request: whoever else has the sockets accepts, and open requests end here."""
         self._conditions.leave()
-        self._sockets.leave()
+        if self._sockets is not None:
+            self._sockets.leave()
         for server in servers:
             server.accept_no_more()
         settle_seconds = TLS_SETTLE_SECONDS if self._has_tls else SETTLE_SECONDS
@@ -239,20 +251,3 @@ class Gateway:
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(LAST_WORDS_SECONDS):
                 await self._conditions.wait_until_idle()
-
-
-def main() -> None:
-    """Parse the command line, and be the gateway."""
-    parser = argparse.ArgumentParser(prog="serve_daemon.gateway", description=__doc__)
-    parser.add_argument("--link-fd", type=int, required=True)
-    parser.add_argument("--listen-fd", type=int, required=True, action="append")
-    options = parser.parse_args()
-    link = socket.socket(fileno=options.link_fd)
-    listening = [socket.socket(fileno=number) for number in options.listen_fd]
-
-    async def run() -> None:
-        await Gateway().run(link, listening)
-        sys.stderr.flush()
-        os._exit(0)  # the interpreter's own end would wait for threads, and may abort in Granian
-
-    uvloop.run(run())

@@ -30,6 +30,7 @@ class GatewaySettings(Struct, frozen=True):
     retention: float = 2592000.0  # seconds that a response is kept
     max_store_size: int = 1024 * 1024 * 1024  # bytes on disk of all that are kept
     control_socket: str = ""  # the supervisor's, to read from; "": none
+    draining: bool = False  # new work is refused
     has_ui: bool = False  # the status page
 
 
@@ -127,6 +128,8 @@ class GatewayHeartbeat(Message, frozen=True):
     open_requests: int
     requests: int  # since the start
     failures: int  # replies of 500 and above since the start
+    draining: bool = False  # new work is refused since before this was counted
+    unfinished: int = 0  # open requests, and responses that are made in the background
 
 
 SupervisorToGateway = ConfigureGateway | Routes | EngineEnded | StopAccepting | SetLogLevel

@@ -4,6 +4,7 @@ import falcon.asgi
 
 from serve_daemon.api.readiness import ModelState, Readiness
 from serve_daemon.gateway.engines.routes import ASLEEP, RoutingTable
+from serve_daemon.gateway.http.conditions import Conditions
 from serve_daemon.gateway.http.frames import encode
 from serve_daemon.wire.routing import Route
 
@@ -18,10 +19,14 @@ class Health:
 
 
 class Ready:
-    """Whether every model that is to be loaded is ready; with `?model=NAME` whether that one is."""
+    """Whether every model that is to be loaded is ready; with `?model=NAME` whether that one is.
 
-    def __init__(self, table: RoutingTable) -> None:
+    Nothing is while the gateway drains: who asks in order to send requests is to send none.
+    """
+
+    def __init__(self, table: RoutingTable, conditions: Conditions) -> None:
         self._table = table
+        self._conditions = conditions
 
     async def on_get(self, request: falcon.asgi.Request, response: falcon.asgi.Response) -> None:
         name = request.get_param("model")
@@ -31,8 +36,10 @@ class Ready:
             for route in routes
             if not _is_ready(route) and (name is not None or _is_to_be_loaded(route))
         ]
-        response.status = falcon.HTTP_503 if waiting_for else falcon.HTTP_200
         status = "not ready" if waiting_for else "ready"
+        if self._conditions.settings.draining:
+            status = "draining"
+        response.status = falcon.HTTP_200 if status == "ready" else falcon.HTTP_503
         response.data = encode(Readiness(status, waiting_for))
 
     on_head = on_get

@@ -100,6 +100,16 @@ def shutting_down() -> ApiError:
     return ApiError(503, body, retry_after_seconds=5)
 
 
+def draining() -> ApiError:
+    message = "The server takes no new requests at the moment; send it to another one, or again."
+    body = ErrorBody(message, SERVER, None, "server_draining")
+    return ApiError(503, body, retry_after_seconds=5)
+
+
+def metrics_unavailable(message: str) -> ApiError:
+    return ApiError(503, ErrorBody(message, SERVER, None, "metrics_unavailable"))
+
+
 def failed(message: str) -> ApiError:
     return ApiError(500, ErrorBody(message, SERVER, None, "server_error"))
 

@@ -2,15 +2,16 @@
 
 import msgspec
 
-from serve_daemon.gateway.common.errors import ApiError
+from serve_daemon.gateway.common.errors import ApiError, draining
 from serve_daemon.gateway.http.conditions import Conditions
+from serve_daemon.gateway.http.draining import is_work
 from serve_daemon.gateway.http.exchange import Exchange
 from serve_daemon.gateway.http.keys import Headers
 from serve_daemon.gateway.http.refusals import Refusals
 
 
 class Admission:
-    """Looks at the key of each request."""
+    """Looks at the key of each request, and whether anything new may begin."""
 
     def __init__(self, conditions: Conditions) -> None:
         self._conditions = conditions
@@ -27,4 +28,5 @@ class Admission:
         if exchange.trace is not None:
             asker = msgspec.structs.replace(asker, trace_id=exchange.trace.trace_id)
         exchange.asker = asker
-        return None
+        is_refused = self._conditions.settings.draining and is_work(exchange.method, exchange.path)
+        return draining() if is_refused else None

@@ -178,7 +178,8 @@ class Reply:
         if exchange.trace is not None:
             headers.append((b"traceresponse", exchange.trace.response))
         headers += reply_headers(self._request_headers, self._conditions.settings.cors_origins)
-        if self._conditions.leaving and self._is_http1:
+        is_last = self._conditions.leaving or self._conditions.settings.draining
+        if is_last and self._is_http1 and CLOSE not in headers:
             headers.append(CLOSE)
         event["headers"] = headers
 

@@ -21,6 +21,11 @@ class Runs:
         self._runs: dict[int, Run] = {}
         self._changes = Changes(store)
 
+    @property
+    def num_in_background(self) -> int:
+        """How many are made for no connection."""
+        return sum(run.is_background for run in self._runs.values())
+
     async def leave(self) -> None:
         """Let all be, for another worker to go on with."""
         runs = list(self._runs.values())

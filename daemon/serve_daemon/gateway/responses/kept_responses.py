@@ -37,6 +37,11 @@ class KeptResponses:
         self._models = models
         self._conditions = conditions
 
+    @property
+    def num_in_background(self) -> int:
+        """Responses that are being made here for no connection."""
+        return 0 if self.runs is None else self.runs.num_in_background
+
     async def take_over(self) -> None:
         """For ever, go on with what dead workers have left."""
         if self.runs is None:

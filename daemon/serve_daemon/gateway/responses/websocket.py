@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from serve_daemon.api.errors import ErrorBody
-from serve_daemon.gateway.common.errors import INVALID, ApiError
+from serve_daemon.gateway.common.errors import INVALID, ApiError, draining
 from serve_daemon.gateway.http.admission import Admission
 from serve_daemon.gateway.http.conditions import Conditions
 from serve_daemon.gateway.http.error_shapes import error_body
@@ -37,6 +37,11 @@ class WebSockets:
             self._conditions.request_begins(exchange)
             connection.leave()
 
+    def send_away(self) -> None:
+        """Close every connection once its client has what it has asked for; others may come."""
+        for connection in self._open:
+            connection.leave()
+
     async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
         await receive()  # websocket.connect
         exchange = Exchange({**scope, "method": "GET"}, scope["headers"])
@@ -63,6 +68,8 @@ class WebSockets:
             return _error(403, "Web pages of this origin may not connect: see cors_origins.")
         if self._conditions.leaving:
             return _error(503, "The server leaves; connect again.")
+        if self._conditions.settings.draining:
+            return draining()
         return self._admission.refusal(exchange, scope["headers"])
 
 
@@ -78,6 +85,7 @@ def _error(status: int, message: str) -> ApiError:
 
 async def _refuse(error: ApiError, exchange: Exchange, send: Send) -> None:
     headers = [(b"content-type", b"application/json")]
+    headers += [(name.encode(), value.encode()) for name, value in error.headers.items()]
     status = {"type": "websocket.http.response.start", "status": error.status, "headers": headers}
     await send(status)
     await send({"type": "websocket.http.response.body", "body": error_body(error, exchange)})
