@@ -22,6 +22,11 @@ def _model(folder: Path) -> Any:
     import torch
     from transformers import AutoModelForCausalLM
 
+    from serve_daemon.engine.gguf import folder as packed
+    from serve_daemon.engine.gguf import model as in_blocks
+
+    if packed.is_packed(folder):  # which Transformers doesn't read; it computes with it
+        return in_blocks.load(folder, {}).eval()
     return AutoModelForCausalLM.from_pretrained(folder, dtype=torch.float32).eval()
 
 

@@ -6,14 +6,20 @@ from pathlib import Path
 
 import psutil
 import pytest
+from msgspec import Struct
 
 from engine.architectures import write_checkpoint
 from engine.client import EngineProcess, Gateway, Stream
 from engine.compiled_step import compile_step
+from engine.gguf_files import BYTES_PER_TOKEN as OF_BLOCKS
+from engine.gguf_files import write_gguf_in_blocks
 from engine.models import BYTES_PER_TOKEN
 from engine.random_requests import LONGEST_ANSWER, Request, check, impossible, prompts, request
 from engine.reference import Continuation, first_difference, generate, is_near_tie
+from serve_daemon.config.sources import GGUF_SUFFIX
 from serve_daemon.engine.engines import GENERATING
+from serve_daemon.engine.gguf import packed_file
+from serve_daemon.engine.kernels import build
 from serve_daemon.wire.messages import EngineSpec, Finish
 from serve_daemon.wire.sampling import Sampling
 
@@ -26,29 +32,53 @@ OPEN_REQUESTS = 40  # at a time, of which most wait
 MAX_GROWTH_BYTES = 8 * 1024 * 1024  # of an engine's memory, for noise
 
 
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_checkpoint(tmp_path_factory.mktemp("llama"), "llama")
+class Model(Struct, frozen=True):
+    """Where it is, and what each of its tokens has the engines remember, in bytes."""
+
+    source: Path
+    bytes_per_token: int
+
+
+@pytest.fixture(scope="module", params=["float32", "blocks"])
+def model(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Model:
+    """The same architecture with plain weights, and with those of a GGUF file as they are."""
+    folder = tmp_path_factory.mktemp("llama")
+    if request.param == "blocks":
+        return Model(write_gguf_in_blocks(folder / "llama.gguf", "llama"), OF_BLOCKS)
+    return Model(write_checkpoint(folder, "llama"), BYTES_PER_TOKEN)
 
 
 @pytest.fixture(scope="module")
-def references(checkpoint: Path) -> list[Continuation]:
-    """What plain Transformers says after each prompt."""
-    return [generate(checkpoint, each, LONGEST_ANSWER) for each in prompts()]
+def references(model: Model, model_cache: Path) -> list[Continuation]:
+    """What plain Transformers says after each prompt, by the weights that the engines have."""
+    from serve_daemon.engine import loader
+
+    spec = spec_of("continuous", model)
+    folder = loader.load(spec, model.source, model_cache, lambda *_: None).folder
+    return [generate(folder, each, LONGEST_ANSWER) for each in prompts()]
 
 
-def spec_of(name: str, checkpoint: Path) -> EngineSpec:
+def spec_of(name: str, model: Model) -> EngineSpec:
     """An engine that can't hold as many tokens as its sequences have, where they share a pool."""
     return EngineSpec(
         model="tiny",
-        source=str(checkpoint),
+        source=str(model.source),
         engine=name,
         dtype="float32",
         max_requests=MAX_REQUESTS,
         max_context=CONTEXT,
         max_batch_tokens=64,
-        kv_cache_memory=CONTEXT * BYTES_PER_TOKEN if name == "continuous" else 0,
+        kv_cache_memory=CONTEXT * model.bytes_per_token if name == "continuous" else 0,
     )
+
+
+def check_operators(engine: EngineProcess, model: Model) -> None:
+    """It computes by what is compiled of C++, and with the weights of a GGUF file as they are."""
+    mapped = {Path(each.path) for each in psutil.Process(engine.process.pid).memory_maps()}
+    libraries = {build.BUILT_AHEAD, *(engine.cache / "kernels").glob("*.so")}
+    assert mapped & libraries
+    in_blocks = {file.name for file in mapped} >= {packed_file.NAME}
+    assert in_blocks == (model.source.suffix == GGUF_SUFFIX)
 
 
 async def ask(gateway: Gateway, wanted: Request) -> Stream:
@@ -108,10 +138,10 @@ async def check_whole_context(gateway: Gateway) -> None:
 @pytest.mark.parametrize("count", [500, pytest.param(MANY, marks=pytest.mark.long)])
 @pytest.mark.parametrize("name", GENERATING)
 async def test_random_requests(
-    name: str, count: int, checkpoint: Path, references: list[Continuation], model_cache: Path
+    name: str, count: int, model: Model, references: list[Continuation], model_cache: Path
 ) -> None:
     """Each ends once and as asked, greedy ones as generate() does, all others as when alone."""
-    spec = spec_of(name, checkpoint)
+    spec = spec_of(name, model)
     if count == MANY:
         compile_step(spec, model_cache)
     with EngineProcess(spec, model_cache) as engine:
@@ -125,6 +155,7 @@ async def test_random_requests(
             await check_alone(gateway, answers)
             await check_whole_context(gateway)
             await becomes_empty(engine)
+            check_operators(engine, model)
 
 
 async def ask_in_halves(
