@@ -91,6 +91,7 @@ def status(*models: Document) -> Document:
             "reason": "",
             "pid": 1240,
             "listen": ["127.0.0.1:8000", "unix:/run/api.sock"],
+            "draining": False,
             "open_requests": 4,
             "requests": 345,
             "failures": 0,

@@ -88,8 +88,10 @@ def _gateway_lines(gateway: Document) -> Iterator[str]:
         f"{gateway['failures']} failed",
         f"{gateway['restarts']} restarts" if gateway["restarts"] else "",
     ]
-    told = f"gateway - {gateway['state']} on {addresses}"
-    yield _headline(gateway["state"], told, facts)
+    state = "draining" if gateway["draining"] else gateway["state"]
+    yield _headline(state, f"gateway - {state} on {addresses}", facts)
+    if gateway["draining"]:
+        yield _remark_line("new requests are refused since a drain: servectl resume")
     if gateway["state"] != "ready" and gateway["reason"]:
         yield _remark_line(gateway["reason"])
 

@@ -3,7 +3,7 @@
 import click
 
 from serve_daemon.cli.arguments import model_argument, no_block_option
-from serve_daemon.cli.connection import call, connected
+from serve_daemon.cli.connection import EXIT_FAILED, call, connected, fail
 
 LOG_LEVELS = ("debug", "info", "warning", "error")
 
@@ -32,6 +32,40 @@ def restart(model: str, *, no_block: bool) -> None:
     call("Restart", model=model, wait=not no_block)
 
 
+@click.command()
+@click.option(
+    "--timeout",
+    metavar="SECONDS",
+    type=click.FloatRange(min=0),
+    help="Wait so long at the most. Default: as long as it takes.",
+)
+@no_block_option
+def drain(timeout: float | None, *, no_block: bool) -> None:
+    """Refuse new requests, and wait until none is open; models stay loaded.
+
+    /ready says 503 from then on, so that a load balancer goes elsewhere, until `servectl resume`.
+    """
+    limit = 0.0 if no_block else timeout
+    count = 0
+    with connected() as client:
+        try:
+            for reply in client.stream("Drain", **({} if limit is None else {"timeout": limit})):
+                count = reply["open_requests"]
+                if count and not no_block:
+                    click.echo(f"open requests: {count}", err=True)
+        except KeyboardInterrupt:
+            click.echo("new requests stay refused; `servectl resume` takes them again", err=True)
+            raise
+    if count and not no_block:
+        fail(f"still open: {count}; they go on, and new ones stay refused", EXIT_FAILED)
+
+
+@click.command()
+def resume() -> None:
+    """Take new requests again after `servectl drain`."""
+    call("Resume")
+
+
 @click.command("log-level")
 @click.argument("level", type=click.Choice(LOG_LEVELS))
 def log_level(level: str) -> None:
@@ -49,4 +83,4 @@ def shutdown(*, no_block: bool) -> None:
             client.wait_for_exit()
 
 
-COMMANDS = (start, stop, restart, log_level, shutdown)
+COMMANDS = (start, stop, restart, drain, resume, log_level, shutdown)

@@ -7,6 +7,7 @@ from serve_daemon.config.load import Loaded
 from serve_daemon.config.tuning import Model
 from serve_daemon.supervisor.changes import Changes
 from serve_daemon.supervisor.cores import Cores
+from serve_daemon.supervisor.draining import Draining
 from serve_daemon.supervisor.group import Group
 from serve_daemon.supervisor.hearing import Hearing
 from serve_daemon.supervisor.instance import Clock, Instance, Phase
@@ -76,6 +77,7 @@ class Manager:
             routes=self.routing.table,
             ear=hearing,
         )
+        self.draining = Draining(self._gateway_program, self._gateways, self.changes, ledger)
         self.gateway = Group(
             GATEWAY,
             gateway_specs(self.config, self.installed, self.access.tls),
@@ -196,16 +198,12 @@ class Manager:
         self.gateway.settings = gateway_unit_settings(self.config)
         for each in self.models.values():
             each.unit.settings = engine_settings(each.settings, self.config)
-        self._configure_gateways()
-
-    def _configure_gateways(self) -> None:
-        for gateway in self._gateways():
-            gateway.process.send(self._gateway_program.configuration())
+        self._gateway_program.configure(self._gateways())
 
     def reconfigure_log(self) -> None:
         """Have every program follow [log] of `config`, as far as running ones can."""
         self.set_log_level(self.config.log.level)
-        self._configure_gateways()
+        self._gateway_program.configure(self._gateways())
 
     def set_log_level(self, level: str) -> None:
         self._ledger.log.set_level(level)
@@ -220,6 +218,7 @@ class Manager:
         self.room.reconsider()
         for model in self.models.values():
             model.sleep_if_idle()
+        self.changes.notify()  # life signs have come, too
 
     # ------------------------------------------------------------ for those who look
 

@@ -1,6 +1,7 @@
 """The methods of io.servedaemon.Control, each a few lines over what the daemon can do."""
 
 import asyncio
+import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +18,7 @@ from serve_daemon.control.protocol import (
     ControlError,
 )
 from serve_daemon.control.service import Call, Handler
+from serve_daemon.supervisor.draining import Resumed
 from serve_daemon.supervisor.events import Events
 from serve_daemon.supervisor.logs import Log
 from serve_daemon.supervisor.manager import Manager
@@ -56,6 +58,8 @@ class Methods:
             "GetOrigins": self.get_origins,
             "History": self.history,
             "Metrics": self.metrics,
+            "Drain": self.drain,
+            "Resume": self.resume,
             "Shutdown": self.shutdown,
         }
 
@@ -154,6 +158,20 @@ class Methods:
 
     async def metrics(self, _call: Call) -> Replies:
         yield {"text": page(facts(self.manager, self.reloader, self.daemon_status()))}
+
+    async def drain(self, call: Call) -> Replies:
+        self._demand_that_it_stays()
+        draining, seconds = self.manager.draining, call.parameters.get("timeout")
+        draining.begin(f"uid {call.peer.uid} drains it")
+        try:
+            async for count in draining.progress(math.inf if seconds is None else seconds):
+                yield {"open_requests": count}
+        except Resumed:
+            raise ControlError(OPERATION_FAILED, {"message": "requests are taken again"}) from None
+
+    async def resume(self, call: Call) -> Replies:
+        self.manager.draining.end(f"uid {call.peer.uid} resumes")
+        yield {}
 
     async def shutdown(self, call: Call) -> Replies:
         self.shut_down(f"uid {call.peer.uid} asked for it")

@@ -4,7 +4,7 @@ import itertools
 import math
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -138,6 +138,7 @@ class GatewayProgram:
         self._settings = settings
         self._routes = routes
         self._ear = ear
+        self.is_draining = False  # new work is refused, by every gateway from now on
 
     def identify(self) -> str:
         return f"g{next(_numbers)}"
@@ -155,7 +156,13 @@ class GatewayProgram:
 
     def configuration(self) -> ConfigureGateway:
         """What every gateway can take up, whenever it changes."""
-        return ConfigureGateway(self._settings(), HEARTBEAT_SECONDS, self._log.level)
+        settings = structs.replace(self._settings(), draining=self.is_draining)
+        return ConfigureGateway(settings, HEARTBEAT_SECONDS, self._log.level)
+
+    def configure(self, gateways: Iterable[Instance]) -> None:
+        """Have running ones take it up."""
+        for each in gateways:
+            each.process.send(self.configuration())
 
     def release(self, instance: Instance, _limits: Limits) -> None:
         # Another one accepts, so that there is no hurry: every open request ends by itself.

@@ -149,6 +149,7 @@ def gateway_status(manager: Manager, now: float) -> dict[str, Any]:
         "reason": unit.reason,
         "pid": unit.serving.pid if unit.serving else None,
         "listen": manager.listening_on(),
+        "draining": manager.draining.is_on,
         "open_requests": sum(each.open_requests for each in beats),
         "requests": sum(each.requests for each in beats),
         "failures": sum(each.failures for each in beats),
@@ -165,6 +166,7 @@ def summary(manager: Manager) -> str:
     """One line for systemd's STATUS=."""
     models = [f"{name}: {each.unit.state}" for name, each in sorted(manager.models.items())]
     gateway = f"gateway: {manager.gateway.state}"
+    gateway += ", draining" if manager.draining.is_on else ""
     return "; ".join([gateway, *models])
 
 
