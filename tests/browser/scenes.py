@@ -69,9 +69,10 @@ class Scenes:
         yield "idle"
         await self.ask(self.world.question)
         yield "serving"
-        await self.browser.until("document.querySelector('#chat-stop').hidden || undefined")
+        await self.browser.value("document.querySelector('#chat-stop').click()")
+        await self.browser.until("document.querySelector('#chat-stop').hidden")
         await self.reload(self.world.loading)
-        await self.browser.until_shown("starting", self.card(self.world.starts))
+        await self.browser.until_shown("Loading", self.card(self.world.starts))
         yield "loading"
         await self.reload(self.world.failed)
         await self.browser.until_shown("What to do", self.card(self.world.fails))

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import aclosing
 
 import httpx
 import pytest_asyncio
@@ -99,8 +98,8 @@ async def test_who_watches_is_no_request(
 ) -> None:
     """Of those that are counted, as the page itself shows them."""
     before = supervisor.gateway_counts.requests
-    async with client.stream("GET", "/ui/events") as reply, aclosing(told(reply)) as stream:
-        await next_told(stream, "event")
+    async with client.stream("GET", "/ui/events") as reply:
+        await next_told(told(reply), "event")
         await supervisor.until_idle()
     await daemon.until(lambda: daemon.listeners == 0)
     await supervisor.until_idle()
