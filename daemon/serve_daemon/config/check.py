@@ -18,6 +18,10 @@ from serve_daemon.config.schema import Config
 from serve_daemon.config.tuning import Model
 
 
+# Where the API has something, or a directory of it: no place for metrics.
+TAKEN = frozenset({"v1", "ui", "health", "ready", "openapi.json", "tokenize", "detokenize"})
+
+
 class Finding(NamedTuple):
     """A broken rule, by the key that breaks it."""
 
@@ -33,6 +37,7 @@ def check(
     The values of `doubtful` tables are not known in full, so what depends on them is not judged.
     """
     yield from _listen_twice(config)
+    yield from _metrics_path(config)
     yield from _profiles(config)
     yield from _names(config)
     unknown = set(doubtful)
@@ -48,11 +53,18 @@ def check(
 
 def _listen_twice(config: Config) -> Iterator[Finding]:
     seen = set()
-    for index, text in enumerate(config.server.listen):
-        address = parse_address(text)
-        if address in seen:
-            yield Finding(("server", "listen", index), f'"{text}" is listed twice, remove one')
-        seen.add(address)
+    for table, addresses in (("server", config.server.listen), ("metrics", config.metrics.listen)):
+        for index, text in enumerate(addresses):
+            address = parse_address(text)
+            if address in seen:
+                yield Finding((table, "listen", index), f'"{text}" is listed twice, remove one')
+            seen.add(address)
+
+
+def _metrics_path(config: Config) -> Iterator[Finding]:
+    if config.metrics.path.split("/")[1] in TAKEN:
+        message = f'"{config.metrics.path}" is taken by the API, choose another path'
+        yield Finding(("metrics", "path"), message)
 
 
 def _profiles(config: Config) -> Iterator[Finding]:

@@ -106,6 +106,28 @@ class Responses(Table):
     )
 
 
+class Metrics(Table):
+    """[metrics]: what Prometheus reads."""
+
+    reader: ClassVar[Reader | None] = Reader.GATEWAY
+
+    enabled: bool = key(
+        True, "Whether gateways answer with a page of metrics at all.", Effect.REPLACE
+    )
+    path: str = key(
+        "/metrics",
+        "Absolute path of the page.",
+        Effect.REPLACE,
+        pattern=r"^(/[A-Za-z0-9._~-]+)+$",
+    )
+    listen: list[Address] = key(
+        [],
+        "Addresses where the page and /health are alone, as those of the API are written; there"
+        " they take no key, and speak no TLS. Empty: the page is at the API's.",
+        Effect.REPLACE,
+    )
+
+
 class Ui(Table):
     """[ui]: the status page."""
 
@@ -202,6 +224,7 @@ class Config(Table):
 
     server: Server = Server()
     responses: Responses = Responses()
+    metrics: Metrics = Metrics()
     ui: Ui = Ui()
     log: Log = Log()
     control: Control = Control()

@@ -9,7 +9,7 @@ import socket
 
 import structlog
 
-from serve_daemon.gateway.about.metrics import MetricsListener, MetricsPage
+from serve_daemon.gateway.about.metrics import MetricsPage, metrics_servers
 from serve_daemon.gateway.answers.completion import Models
 from serve_daemon.gateway.answers.prompts import Prompts
 from serve_daemon.gateway.app import create_app
@@ -54,7 +54,6 @@ SETTLE_SECONDS = 0.5
 TLS_SETTLE_SECONDS = 2.0  # with the handshake
 # Some clients give up what is open on a connection that is to be closed: so rather while none is.
 HTTP2_PATIENCE_SECONDS = 300.0
-METRICS_CONNECTIONS = 64  # at each address of their own
 LAST_WORDS_SECONDS = 1.0  # for what is cut, to tell its client so
 STOP_SECONDS = 1.0  # a half-sent body would make the server's stop wait for ever
 
@@ -119,9 +118,7 @@ class Gateway:
         self._sockets = WebSockets(self._kept.making, self._conditions, self._stalls)
         app = Entrance(front, self._sockets)
         servers = [InheritedServer(app, each, allowance, tls) for each in listening]
-        metrics = MetricsListener(page, settings.metrics_path)
-        few = Allowance(METRICS_CONNECTIONS, settings.keep_alive_timeout)
-        servers += [InheritedServer(metrics, each, few) for each in own]
+        servers += metrics_servers(page, settings, own)
         for server in servers:
             server.start()
         return servers

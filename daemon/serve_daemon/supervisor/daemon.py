@@ -27,6 +27,7 @@ from serve_daemon.supervisor.methods import Methods
 from serve_daemon.supervisor.notify import Notifier
 from serve_daemon.supervisor.programs import Directories
 from serve_daemon.supervisor.reload import Reloader
+from serve_daemon.supervisor.settings import metrics_addresses
 from serve_daemon.supervisor.sockets import ListeningSockets
 from serve_daemon.supervisor.states import State
 from serve_daemon.supervisor.status import own_memory
@@ -95,8 +96,9 @@ class Daemon:
         )
         self._reloader.files = loaded.files
         await self._open_control(control)
-        self._sockets.open(loaded.config.server.listen)
-        self._sockets.keep_only(loaded.config.server.listen)
+        listen, own = loaded.config.server.listen, metrics_addresses(loaded.config)
+        self._sockets.open(listen, own)
+        self._sockets.keep_only([*listen, *own])
         self._ledger.daemon(f"serve-daemon {serve_daemon.__version__} starts")
         self._manager.gateway.start("the daemon starts")
         generations = [self._manager.add(name, each) for name, each in loaded.models.items()]

@@ -47,7 +47,7 @@ class Manager:
         self.models: dict[str, ModelUnit] = {}
         self.changes = Changes()
         self._cores = Cores(self.models, lambda: self.config.server.workers)
-        self._proven_server = loaded.config.server  # what the serving gateway was started with
+        self._proven = loaded.config  # what the serving gateway was started with
         self._sockets = sockets
         self._removed: set[Group] = set()
         self._ledger = ledger
@@ -114,15 +114,16 @@ class Manager:
         unit = self.gateway
         if unit.spec == gateway_specs(self.config, self.installed, self.access.tls):
             if unit.is_proven:
-                self._proven_server = self.config.server
+                self._proven = self.config
         else:
-            self.config = self.config.model_copy(update={"server": self._proven_server})
+            tables = {"server": self._proven.server, "metrics": self._proven.metrics}
+            self.config = self.config.model_copy(update=tables)
             self.installed = unit.spec[0].installed
             self.access = Access(self.access.grants, unit.spec[0].tls)
             self._spread_server_settings()
         at_work = [each for each in unit.instances() if each.phase in (Phase.STARTING, Phase.READY)]
         specs = (*unit.spec, *(each.spec for each in at_work))
-        self._sockets.keep_only([at for each in specs for at in each.listen])
+        self._sockets.keep_only([at for each in specs for at in each.addresses])
 
     # ------------------------------------------------------------ what is done
 

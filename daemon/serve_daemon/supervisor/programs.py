@@ -55,9 +55,15 @@ class GatewaySpec(Struct, frozen=True):
     listen: tuple[str, ...]
     max_connections: int
     keep_alive_timeout: float
+    metrics_path: str = ""
+    metrics_listen: tuple[str, ...] = ()  # beside `listen`, for metrics alone
     installed: str = ""  # digest of the code it runs
     tls_keys: tuple[str, ...] = ()  # what [server] says of TLS,
     tls: Tls | None = None  # and the content of its files: Granian reads a certificate once
+
+    @property
+    def addresses(self) -> tuple[str, ...]:
+        return (*self.listen, *self.metrics_listen)
 
 
 class EngineProgram:
@@ -145,9 +151,13 @@ class GatewayProgram:
 
     def spawn(self, instance: Instance) -> None:
         spec: GatewaySpec = instance.spec
-        listening = list(self._sockets.open(spec.listen).values())
+        listening = list(self._sockets.open(spec.listen, spec.metrics_listen).values())
         command = Command(
-            sys.executable, "serve_daemon.gateway", [], GatewayToSupervisor, listening
+            sys.executable,
+            "serve_daemon.gateway",
+            ["--num-metrics", str(len(spec.metrics_listen))],
+            GatewayToSupervisor,
+            listening,
         )
         relay = _GatewayRelay(instance, self._log, self._ear)
         instance.process = spawn(command, relay)

@@ -21,7 +21,8 @@ from serve_daemon.supervisor.history import Entry, History
 from serve_daemon.supervisor.ledger import Ledger
 from serve_daemon.supervisor.manager import Manager
 from serve_daemon.supervisor.outlook import Expected, Outlook
-from serve_daemon.supervisor.sockets import ListeningSockets
+from serve_daemon.supervisor.settings import metrics_addresses
+from serve_daemon.supervisor.sockets import ListenError, ListeningSockets
 from serve_daemon.supervisor.under_way import Begun, Kept, Reload, Step, planned
 
 
@@ -160,10 +161,12 @@ class Reloader:
     def _read(self) -> Loaded:
         """The configuration as it stands, its addresses listened on. Raises `ConfigError`."""
         loaded = load(self._sources)
+        own = metrics_addresses(loaded.config)
         try:
-            self._sockets.open(loaded.config.server.listen)
-        except OSError as error:
-            raise ConfigError([loaded.problem(("server", "listen"), str(error))]) from error
+            self._sockets.open(loaded.config.server.listen, own)
+        except ListenError as error:
+            table = "metrics" if error.address in own else "server"
+            raise ConfigError([loaded.problem((table, "listen"), str(error))]) from error
         return loaded
 
     def _begin(self, change: Change, loaded: Loaded, trigger: str) -> Begun:

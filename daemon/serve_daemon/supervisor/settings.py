@@ -88,11 +88,18 @@ def gateway_specs(
         listen=tuple(server.listen),
         max_connections=server.max_connections,
         keep_alive_timeout=server.keep_alive_timeout,
+        metrics_path=config.metrics.path if config.metrics.enabled else "",
+        metrics_listen=metrics_addresses(config),
         installed=installed,
         tls_keys=tuple(getattr(server, key) for key in TLS_KEYS),
         tls=tls,
     )
     return (spec,) * config.server.workers
+
+
+def metrics_addresses(config: Config) -> tuple[str, ...]:
+    """Where metrics have listeners of their own."""
+    return tuple(config.metrics.listen) if config.metrics.enabled else ()
 
 
 def gateway_unit_settings(config: Config) -> UnitSettings:
@@ -120,5 +127,6 @@ def gateway_settings(
         retention=responses.retention,
         max_store_size=int(responses.max_size),
         control_socket=str(control_socket or ""),
+        metrics_path=config.metrics.path if config.metrics.enabled else "",
         has_ui=config.ui.enabled,
     )

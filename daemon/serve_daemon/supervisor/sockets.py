@@ -58,7 +58,7 @@ def _adopt(descriptor: int) -> socket.socket:
 
 
 class ListeningSockets:
-    """The API's sockets by address, as [server] listen or a socket unit has them."""
+    """By address, as [server] listen or a socket unit and [metrics] listen have them."""
 
     def __init__(self, inherited: list[Inherited]) -> None:
         # Where a socket unit says where to listen, [server] listen doesn't.
@@ -67,13 +67,19 @@ class ListeningSockets:
         self._stored = {address_of(each): each for each in stored}
         self._open: dict[str, socket.socket] = {}
 
-    def open(self, addresses: Sequence[str]) -> Mapping[str, socket.socket]:
-        """The sockets for `addresses`, new ones where there are none yet. Closes none.
+    def open(
+        self, addresses: Sequence[str], own: Sequence[str] = ()
+    ) -> Mapping[str, socket.socket]:
+        """The sockets of the API at `addresses`, or as a socket unit has them, then those at `own`.
 
-        Raises `ListenError`, having bound nothing, where one can't be had.
+        New ones where there are none yet. Closes none. Raises `ListenError`, having bound nothing,
+        where one can't be had.
         """
         if self._activated:
-            return {address_of(each): each for each in self._activated}
+            return {address_of(each): each for each in self._activated} | self._open_all(own)
+        return self._open_all([*addresses, *own])
+
+    def _open_all(self, addresses: Sequence[str]) -> dict[str, socket.socket]:
         new: dict[str, socket.socket] = {}
         stored = dict(self._stored)
         try:

@@ -30,6 +30,7 @@ class GatewaySettings(Struct, frozen=True):
     retention: float = 2592000.0  # seconds that a response is kept
     max_store_size: int = 1024 * 1024 * 1024  # bytes on disk of all that are kept
     control_socket: str = ""  # the supervisor's, to read from; "": none
+    metrics_path: str = ""  # of the page that Prometheus reads; "": there is none
     draining: bool = False  # new work is refused
     has_ui: bool = False  # the status page
 

@@ -1,22 +1,20 @@
 """A request being answered: from its admission to the pieces of its answer, with their count."""
 
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
 from functools import partial
 
 import msgspec
-import structlog
 
 from serve_daemon.api.logprobs import TokenLogprob
 from serve_daemon.api.requests import GenerationRequest
-from serve_daemon.gateway.answers.prompts import Prepared, Prompts
+from serve_daemon.gateway.answers.models import Models
+from serve_daemon.gateway.answers.prompts import Prepared
 from serve_daemon.gateway.answers.silence import Silence
 from serve_daemon.gateway.common.batches import Batch, Begun, Resumption
 from serve_daemon.gateway.common.errors import failed
 from serve_daemon.gateway.common.pieces import Piece
 from serve_daemon.gateway.engines.connections import Engine
 from serve_daemon.gateway.engines.generation import Generation, OtherModel
-from serve_daemon.gateway.engines.routes import RoutingTable
 from serve_daemon.gateway.engines.waiting import wait_for_engine, wait_for_turn
 from serve_daemon.gateway.http.exchange import Exchange
 from serve_daemon.gateway.parsing.output_parser import OutputParser
@@ -26,20 +24,11 @@ from serve_daemon.wire.messages import Finish
 from serve_daemon.wire.metrics import Outcome
 from serve_daemon.wire.sampling import Sampling
 
-log = structlog.get_logger()
+__all__ = ["Completion", "Models"]
 
 HOLD_SECONDS = 5.0  # a client that waits longer for its turn hears that there will be an answer
 
 Prepare = Callable[[Engine], Awaitable[Prepared]]
-
-
-@dataclass(eq=False)
-class Models:
-    """What is known of the models that are served."""
-
-    table: RoutingTable
-    prompts: Prompts
-    logs_prompts: bool = False  # what a model is asked is written down
 
 
 class Completion:
@@ -168,14 +157,8 @@ class Completion:
         if self._begun is not None:
             prepared = self._as_begun(prepared, self._begun)
         self.prompt_tokens = self.exchange.prompt_tokens = len(prepared.order.tokens)
-        if self._models.logs_prompts:
-            self._log_prompt(prepared)
+        self._models.log_prompt(self._model, prepared, self.exchange.identity)
         return prepared
-
-    def _log_prompt(self, prepared: Prepared) -> None:
-        tokenizer = prepared.text_model.tokenizer
-        text = tokenizer.decode(prepared.order.tokens, skip_special_tokens=False)
-        log.info("prompt", model=self._model, prompt=text, **self.exchange.identity)
 
     def _as_begun(self, prepared: Prepared, begun: Begun) -> Prepared:
         """With the prompt, the seed and the limits of the earlier gateway, if they still apply."""

@@ -39,6 +39,8 @@ class Exchange:
         self.trace = trace_of(headers)
         self.asker = Asker()
         self.is_refused = False  # for want of a good key
+        # Whether it only asks how the gateway fares.
+        self.is_probe = self.path in PROBE_PATHS or is_of_ui(self.path)
         self._client = scope.get("client")
         self.body = b""
         self.status = 0
@@ -115,11 +117,6 @@ class Exchange:
 
     def note_first_token(self) -> None:
         self._first_token = time.monotonic()
-
-    @property
-    def is_probe(self) -> bool:
-        """Whether it only asks how the gateway fares."""
-        return self.path in PROBE_PATHS or is_of_ui(self.path)
 
     def end(self) -> None:
         """Free what the request held, and write its record."""
