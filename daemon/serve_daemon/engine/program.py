@@ -17,7 +17,7 @@ from serve_daemon.engine.errors import classify
 from serve_daemon.engine.peak import context_bytes, peak_bytes
 from serve_daemon.engine.protocol import AnyEngine
 from serve_daemon.engine.server import Server
-from serve_daemon.wire import logs, transport
+from serve_daemon.wire import code, logs, transport
 from serve_daemon.wire.messages import (
     Configure,
     Drain,
@@ -185,6 +185,7 @@ class Program:
             dimensions=facts.dimensions,
         )
         _keep_probe(cache, program_bytes | context_bytes(facts.device))
+        code.let_go()
         self._call(self._become_ready, engine, server, ready)
 
     def _announce(self, phase: Phase, detail: str, done: int, total: int) -> None:

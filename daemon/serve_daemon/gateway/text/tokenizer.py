@@ -12,6 +12,7 @@ from tokenizers import Tokenizer
 from serve_daemon.gateway.common import heap
 from serve_daemon.gateway.common.errors import failed, invalid
 from serve_daemon.gateway.text.token_bytes import TokenBytes
+from serve_daemon.wire import code
 
 
 class Defaults(Struct, frozen=True):
@@ -87,6 +88,7 @@ def _read_and_tidy_up(directory: Path) -> TextModel:
         return read_text_model(directory)
     finally:
         heap.give_back()  # a third of what reading a vocabulary has taken
+        code.let_go()
 
 
 def read_text_model(directory: Path) -> TextModel:
