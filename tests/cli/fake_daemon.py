@@ -14,7 +14,17 @@ from serve_daemon.control.server import Call, ControlServer, bind
 
 METHODS = (
     *("Status", "Reload", "Plan", "Start", "Stop", "Restart", "SetLogLevel", "Logs", "Events"),
-    *("GetConfig", "GetPendingConfig", "GetOrigins", "History", "Drain", "Resume", "Shutdown"),
+    *(
+        "GetConfig",
+        "GetPendingConfig",
+        "GetOrigins",
+        "Metrics",
+        "History",
+        "Drain",
+        "Resume",
+        "Pull",
+        "Shutdown",
+    ),
 )
 
 

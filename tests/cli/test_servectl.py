@@ -150,6 +150,12 @@ def test_events_begin_where_it_makes_sense(
     assert daemon.calls == [("Events", {"since": since, "follow": follow})]
 
 
+def test_metrics_are_printed_as_they_are(servectl: Servectl, daemon: FakeDaemon) -> None:
+    """The last line ends as the others do."""
+    daemon.answers["Metrics"] = [{"text": "# HELP a b\na 1\n"}]
+    assert servectl("metrics").stdout == "# HELP a b\na 1\n"
+
+
 def test_config_show_prints_toml(servectl: Servectl, daemon: FakeDaemon) -> None:
     """What is printed can be read again."""
     tree = {"server": {"listen": ["127.0.0.1:8000"]}, "models": {"a/b": {"dtype": "auto"}}}

@@ -12,6 +12,8 @@ from serve_daemon.cli import (
     import_command,
     keys,
     looking,
+    metrics_command,
+    pull_command,
     steering,
 )
 from serve_daemon.cli.connection import Commands
@@ -36,6 +38,7 @@ def main(socket: Path | None) -> None:
 
 for command in (
     *looking.COMMANDS,
+    *metrics_command.COMMANDS,
     *configuring.COMMANDS,
     *config_commands.COMMANDS,
     *import_command.COMMANDS,
