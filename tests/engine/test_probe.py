@@ -9,6 +9,7 @@ import msgspec
 import pytest
 
 from serve_daemon.config.probe import Probe, cached
+from serve_daemon.engine import footprint
 from serve_daemon.engine.probe import store_if_new
 
 pytestmark = pytest.mark.model
@@ -45,3 +46,28 @@ def test_what_an_engine_measured_is_added(tmp_path: Path) -> None:
     assert known is not None
     assert known.program_bytes == {"continuous": 1, "bitsandbytes": 3}
     assert known.engines == ["continuous", "compiled", "embedding"]
+
+
+@pytest.mark.parametrize(("torch", "is_measured"), [("", False), ("another", True)])
+def test_what_was_measured_holds_while_the_versions_do(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torch: str, is_measured: bool
+) -> None:
+    """A package that no engine uses may come or go: measuring would import all that it measures."""
+    versions = footprint.versions()
+    versions["torch"] = torch or versions["torch"]
+    earlier = Probe(versions, [], [], [], [], program_bytes={"compiled": 5})
+    (tmp_path / "probe-0123456789abcdef.json").write_bytes(msgspec.json.encode(earlier))
+    monkeypatch.setattr(footprint, "measured", lambda *_, **__: {"compiled": 7})
+    found = footprint.unknown(tmp_path, "compiled", with_bitsandbytes=False)
+    assert found == {"compiled": 7 if is_measured else 5}
+
+
+def test_what_was_measured_of_another_engine_is_not_enough(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nor is that of an engine without the library that is asked about."""
+    earlier = Probe(footprint.versions(), [], [], [], [], program_bytes={"compiled": 5})
+    (tmp_path / "probe-0123456789abcdef.json").write_bytes(msgspec.json.encode(earlier))
+    monkeypatch.setattr(footprint, "measured", lambda *_, **__: {})
+    assert footprint.unknown(tmp_path, "continuous", with_bitsandbytes=False) == {}
+    assert footprint.unknown(tmp_path, "compiled", with_bitsandbytes=True) == {}

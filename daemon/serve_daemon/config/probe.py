@@ -7,6 +7,7 @@ import hashlib
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 
@@ -56,6 +57,14 @@ def cached(cache_directory: str, python: str) -> Probe | None:
         return msgspec.json.decode(content, type=Probe)
     except (OSError, msgspec.DecodeError):  # none yet, or one that nobody can use
         return None
+
+
+def all_cached(cache_directory: str) -> Iterator[Probe]:
+    """What was found out for this or another state of an environment, the newest first."""
+    files = Path(cache_directory).glob("probe-*.json")
+    for file in sorted(files, key=lambda each: each.stat().st_mtime_ns, reverse=True):
+        with suppress(OSError, msgspec.DecodeError):
+            yield msgspec.json.decode(file.read_bytes(), type=Probe)
 
 
 def store(cache_directory: str, python: str, probe: Probe) -> None:

@@ -1,6 +1,5 @@
 """What engines can do on this machine: asked of torch, for programs that don't import it."""
 
-import importlib.metadata
 import os
 import platform
 import sys
@@ -16,7 +15,6 @@ from serve_daemon.config.directories import cache_directory
 from serve_daemon.config.probe import Device, Probe
 from serve_daemon.engine import attention, engines, footprint, quantization
 
-PACKAGES = ("torch", "transformers", "accelerate", "bitsandbytes", "gguf", "safetensors", "kernels")
 DTYPES = ["bfloat16", "float16", "float32"]
 
 
@@ -54,7 +52,7 @@ def find_out(program_bytes: dict[str, int]) -> Probe:
     lacking = _lacking_quantization(capabilities)
     works = [name for name in (*quantization.RUNTIME, *quantization.METHODS) if name not in lacking]
     return Probe(
-        versions={"python": platform.python_version()} | dict(_versions()),
+        versions=footprint.versions(),
         devices=[_processor(), *_accelerators()],
         attn_implementations=[name for name in attention.NAMES if not lacks[name]],
         engines=list(engines.NAMES),
@@ -75,14 +73,6 @@ def _lacking_quantization(capabilities: list[quantization.Capability]) -> dict[s
         for name, method in names.items()
     }
     return {name: lack for name, lack in lacking.items() if lack}
-
-
-def _versions() -> Iterator[tuple[str, str]]:
-    for package in PACKAGES:
-        try:
-            yield package, importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
 
 
 def _processor() -> Device:
