@@ -14,8 +14,9 @@ Anyone = Contestant | InProcess
 
 MEANINGS = (
     (
-        "memory: proportional set sizes (PSS, in which pages that several share count once) of the"
-        " server and all processes below it; of a daemon these are supervisor, gateway and engine"
+        "memory: what is mapped of the server and all processes below it, each page once, whether"
+        " other programs on the machine have it too or not; of a daemon these are supervisor,"
+        " gateway and engine"
     ),
     (
         "exec to the first answer: of each round's start, when files are cached, the daemon has"

