@@ -45,7 +45,7 @@ class Results:
             "Written by `make bench`. Medians, with the lowest and the highest round in brackets.",
             "\n".join(f"- {line}" for line in [*about, load(self._turns), *MEANINGS]),
             "\n".join(f"- {each.name}: `{each.about}`" for each in self._contestants),
-            f"### What was asked for\n\n{goals.table(servers)}",
+            f"### What was asked for\n\n{goals.section(servers)}",
             f"### Measured\n\n{report.table(servers)}",
             *self._ratios(servers),
             *self._shares(),
