@@ -4,13 +4,13 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from engine.client import EngineProcess
 from engine.models import write_config
+from fakes.hub import COMMIT, FakeHub
 from serve_daemon.config.sources import HubSource
 from serve_daemon.engine import hub
 from serve_daemon.engine.errors import EngineError
@@ -22,7 +22,6 @@ from huggingface_hub import constants
 
 pytestmark = pytest.mark.model
 
-COMMIT = "0123456789abcdef0123456789abcdef01234567"
 FILES = {
     "config.json": b"{}",
     "README.md": b"# not needed",
@@ -31,76 +30,6 @@ FILES = {
     "modeling_own.py": b"raise SystemExit",
     "onnx/model.safetensors": b"not ours",
 }
-
-
-class FakeHub(ThreadingHTTPServer):
-    """As much of the Hub's HTTP interface as a download takes."""
-
-    daemon_threads = True
-
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), Handler)
-        self.repositories: dict[str, dict[str, bytes]] = {}
-        self.claimed_bytes: dict[str, int] = {}
-        self.served: list[str] = []
-
-
-class Handler(BaseHTTPRequestHandler):
-    server: FakeHub
-
-    def log_message(self, *_arguments: object) -> None:
-        pass
-
-    def do_HEAD(self) -> None:
-        self._answer(with_body=False)
-
-    def do_GET(self) -> None:
-        self._answer(with_body=True)
-
-    def _answer(self, *, with_body: bool) -> None:
-        path = self.path.partition("?")[0].strip("/")
-        if path.startswith("api/models/"):
-            parts = path.split("/")
-            self._describe("/".join(parts[2:4]), as_tree="tree" in parts)
-            return
-        repository, _, rest = path.partition("/resolve/")
-        name = rest.partition("/")[2]
-        content = self.server.repositories.get(repository, {}).get(name)
-        if content is None:
-            self._reply(404, b"", {"X-Error-Code": "EntryNotFound"}, with_body=with_body)
-            return
-        if with_body:
-            self.server.served.append(name)
-        etag = hashlib.sha1(content, usedforsecurity=False).hexdigest()
-        headers = {"ETag": f'"{etag}"', "X-Repo-Commit": COMMIT}
-        self._reply(200, content, headers, with_body=with_body)
-
-    def _describe(self, repository: str, *, as_tree: bool) -> None:
-        files = self.server.repositories.get(repository)
-        if files is None:
-            self._reply(404, b"", {"X-Error-Code": "RepoNotFound"}, with_body=True)
-            return
-        sizes = {
-            name: self.server.claimed_bytes.get(name, len(content))
-            for name, content in files.items()
-        }
-        tree = [
-            {"type": "file", "path": name, "size": size, "oid": name}
-            for name, size in sizes.items()
-        ]
-        siblings = [{"rfilename": name, "size": size} for name, size in sizes.items()]
-        about = {"id": repository, "sha": COMMIT, "siblings": siblings, "private": False}
-        self._reply(200, json.dumps(tree if as_tree else about).encode(), {}, with_body=True)
-
-    def _reply(self, status: int, body: bytes, headers: dict[str, str], *, with_body: bool) -> None:
-        self.send_response(status)
-        for name, value in headers.items():
-            self.send_header(name, value)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        if with_body:
-            self.wfile.write(body)
 
 
 @pytest.fixture
@@ -250,6 +179,48 @@ def test_a_disk_that_is_too_small(fake_hub: FakeHub) -> None:
     with pytest.raises(EngineError, match="GiB free; make room"):
         find(HubSource("org/name"))
     assert not fake_hub.served
+
+
+def test_what_was_left_is_gone_on_from(fake_hub: FakeHub, cache: Path) -> None:
+    """Of a file that has begun to come, the rest alone is asked for; nothing is left beside it."""
+    content = b"0123456789" * 100
+    fake_hub.repositories["org/gguf"] = {"a-Q4_K_M.gguf": content}
+    etag = hashlib.sha1(content, usedforsecurity=False).hexdigest()
+    blobs = cache / "models--org--gguf" / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / f"{etag}.incomplete").write_bytes(content[:300])
+    reports: list[int] = []
+    found = hub.find(
+        HubSource("org/gguf"),
+        with_weights=True,
+        with_code=False,
+        report=lambda _name, done, _total: reports.append(done),
+    )
+    assert found.read_bytes() == content
+    assert fake_hub.ranges == ["bytes=300-"]
+    assert (reports[0], reports[-1]) == (300, len(content))
+    assert [each.name for each in blobs.iterdir()] == [etag]
+
+
+def test_more_than_there_is_is_fetched_anew(fake_hub: FakeHub, cache: Path) -> None:
+    """Whatever wrote it."""
+    fake_hub.repositories["org/gguf"] = {"a-Q4_K_M.gguf": b"abc"}
+    etag = hashlib.sha1(b"abc", usedforsecurity=False).hexdigest()
+    blobs = cache / "models--org--gguf" / "blobs"
+    blobs.mkdir(parents=True)
+    (blobs / f"{etag}.incomplete").write_bytes(b"longer")
+    assert find(HubSource("org/gguf")).read_bytes() == b"abc"
+    assert fake_hub.ranges == []
+
+
+def test_a_hub_that_can_not_be_reached(cache: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Is no bug of ours: the source is to blame, and the message says so."""
+    monkeypatch.setattr(constants, "HF_HUB_OFFLINE", False)
+    monkeypatch.setattr(constants, "ENDPOINT", "http://127.0.0.1:1")
+    with pytest.raises(EngineError, match="the Hub can't be asked") as failure:
+        find(HubSource("org/name"))
+    assert failure.value.reason is Reason.SOURCE
+    assert not cache.exists()
 
 
 def test_an_engine_runs_a_cached_model(tmp_path: Path) -> None:

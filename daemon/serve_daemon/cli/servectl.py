@@ -43,6 +43,7 @@ for command in (
     *config_commands.COMMANDS,
     *import_command.COMMANDS,
     *steering.COMMANDS,
+    *pull_command.COMMANDS,
     *keys.COMMANDS,
     *bug_report.COMMANDS,
 ):

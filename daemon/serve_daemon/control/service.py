@@ -11,7 +11,7 @@ import serve_daemon
 from serve_daemon.control import interface, protocol
 from serve_daemon.control.protocol import ControlError, Reply, Request
 
-STREAMS = frozenset({"Logs", "Events", "Drain"})
+STREAMS = frozenset({"Logs", "Events", "Drain", "Pull"})
 READING = frozenset(
     {
         "Status",

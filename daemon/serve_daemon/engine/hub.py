@@ -5,10 +5,10 @@ import shutil
 import threading
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 from serve_daemon.config.located import cached, gguf_names, snapshot
 from serve_daemon.config.sources import HubSource, choose_file
+from serve_daemon.engine import fetching
 from serve_daemon.engine.errors import EngineError
 from serve_daemon.wire.messages import Reason
 
@@ -63,7 +63,7 @@ def wanted_files(names: Sequence[str], with_weights: bool, with_code: bool) -> l
 def _sizes(source: HubSource) -> dict[str, int]:
     """The files of the repository, with their sizes in bytes."""
     from huggingface_hub import HfApi
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled, RepositoryNotFoundError
+    from huggingface_hub.errors import RepositoryNotFoundError
 
     where = f"{source.repository}{'@' + source.revision if source.revision else ''}"
     try:
@@ -75,7 +75,7 @@ def _sizes(source: HubSource) -> dict[str, int]:
             Reason.SOURCE,
             f"{where} is not on the Hub, or it is not public and HF_TOKEN gives no access to it",
         ) from error
-    except (HfHubHTTPError, OfflineModeIsEnabled, OSError) as error:
+    except fetching.network_errors() as error:
         raise EngineError(
             Reason.SOURCE,
             f"{where} is not in the cache and the Hub can't be asked: {_first_line(error)}",
@@ -101,56 +101,31 @@ class Counter:
     """How much of a download has arrived, told whenever it is more."""
 
     def __init__(self, repository: str, total_bytes: int, report: Report) -> None:
-        self.lock = threading.Lock()  # files are downloaded by several threads
+        self._lock = threading.Lock()  # files are downloaded by several threads
         self._repository = repository
         self._total_bytes = total_bytes
         self._report = report
         self._done_bytes = 0
 
-    def reached(self, done_bytes: int) -> None:
-        if done_bytes > self._done_bytes:
-            self._done_bytes = done_bytes
-            self._report(self._repository, done_bytes, self._total_bytes)
+    def add(self, more_bytes: int) -> None:
+        with self._lock:
+            self._done_bytes += more_bytes
+            self._report(self._repository, self._done_bytes, self._total_bytes)
 
 
 def _download(source: HubSource, wanted: list[str], counter: Counter) -> Path:
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
 
     try:
-        folder = snapshot_download(
-            source.repository,
-            revision=source.revision or None,
-            allow_patterns=wanted,
-            tqdm_class=_bar(counter),
+        fetching.fetch(source, wanted, counter.add)
+        folder = snapshot_download(  # which finds all that it wants
+            source.repository, revision=source.revision or None, allow_patterns=wanted
         )
-    except (HfHubHTTPError, OSError) as error:
+    except fetching.network_errors() as error:
         raise EngineError(
             Reason.SOURCE, f"downloading {source.repository} failed: {_first_line(error)}"
         ) from error
     return Path(folder)
-
-
-def _bar(counter: Counter) -> Any:
-    """A progress bar that is not drawn: what it would show is counted.
-
-    Several are made for one download: of files, of bytes that came, of bytes that were written.
-    """
-    from tqdm.auto import tqdm  # type: ignore[import-untyped]
-
-    class Bar(tqdm):  # type: ignore[misc]
-        def __init__(self, *arguments: Any, **options: Any) -> None:
-            options.pop("name", None)
-            self._is_in_bytes = options.get("unit") == "B"
-            super().__init__(*arguments, **{**options, "disable": True})
-
-        def update(self, n: float | None = 1) -> None:
-            with counter.lock:
-                self.n += n or 0
-                if self._is_in_bytes:
-                    counter.reached(int(self.n))
-
-    return Bar
 
 
 def _first_line(error: BaseException) -> str:

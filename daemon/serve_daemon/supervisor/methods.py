@@ -1,6 +1,7 @@
 """The methods of io.servedaemon.Control, each a few lines over what the daemon can do."""
 
 import asyncio
+import contextlib
 import math
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
@@ -25,8 +26,11 @@ from serve_daemon.supervisor.manager import Manager
 from serve_daemon.supervisor.metrics_page import page
 from serve_daemon.supervisor.metrics_view import facts
 from serve_daemon.supervisor.models import ModelUnit
+from serve_daemon.supervisor.pulling import PullFailed, Pulling
 from serve_daemon.supervisor.reload import Instead, Reloader
 from serve_daemon.supervisor.status import gateway_status, model_status
+from serve_daemon.wire.messages import Progress
+from serve_daemon.wire.pulling import Pulled
 
 Replies = AsyncIterator[dict[str, Any]]
 
@@ -60,6 +64,7 @@ class Methods:
             "Metrics": self.metrics,
             "Drain": self.drain,
             "Resume": self.resume,
+            "Pull": self.pull,
             "Shutdown": self.shutdown,
         }
 
@@ -173,6 +178,18 @@ class Methods:
         self.manager.draining.end(f"uid {call.peer.uid} resumes")
         yield {}
 
+    async def pull(self, call: Call) -> Replies:
+        self._demand_that_it_stays()
+        model = self.manager.find(call.parameters["source"])
+        source = model.settings.source if model else call.parameters["source"]
+        pulling = Pulling(self.log).pull(source, model.settings if model else None)
+        try:
+            async with contextlib.aclosing(pulling) as said:
+                async for each in said:
+                    yield {"download": _download(source, each)}
+        except PullFailed as error:
+            raise ControlError(OPERATION_FAILED, {"message": str(error)}) from None
+
     async def shutdown(self, call: Call) -> Replies:
         self.shut_down(f"uid {call.peer.uid} asked for it")
         yield {}
@@ -215,6 +232,13 @@ def _instead(call: Call) -> Instead | None:
     """The text that a call gives in place of a file's, if it gives one."""
     text, file = call.parameters.get("text"), call.parameters.get("file")
     return None if text is None else Instead(text, Path(file) if file else None)
+
+
+def _download(source: str, said: Progress | Pulled) -> dict[str, Any]:
+    """A `Download` of the interface."""
+    if isinstance(said, Pulled):
+        return {"source": source, "done": 0, "total": 0, "path": said.path}
+    return {"source": source, "done": said.done, "total": said.total, "path": None}
 
 
 def _concerns(record: dict[str, Any], model: str | None) -> bool:
