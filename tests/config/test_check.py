@@ -53,6 +53,14 @@ BROKEN = [
         '1:17: models.a.gguf: has no effect with engine "embedding", remove it',
     ),
     (
+        "server.listen = ['a:1']\nmetrics.listen = ['a:01']",
+        '2:19: metrics.listen: "a:01" is listed twice, remove one',
+    ),
+    (
+        "metrics.path = '/v1/metrics'",
+        '1:16: metrics.path: "/v1/metrics" is taken by the API, choose another path',
+    ),
+    (
         "server.listen = ['a:1', '[::1]:1', 'a:01']",
         '1:36: server.listen: "a:01" is listed twice, remove one',
     ),

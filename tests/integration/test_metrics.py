@@ -1,6 +1,7 @@
 """The page that Prometheus reads, by its own parser, on a real daemon with fake engines."""
 
 import asyncio
+import hashlib
 import os
 import signal
 from typing import Any
@@ -20,6 +21,7 @@ source = "fake:text=count,token_delay=0.01"
 [models."other/one"]
 source = "fake:"
 """
+BEARER = {"authorization": "Bearer secret"}
 Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
@@ -163,11 +165,12 @@ async def test_what_is_open_is_told(daemon: RunningDaemon) -> None:
 async def test_addresses_of_their_own(daemon: RunningDaemon) -> None:
     """There they are alone, and take no key; the API's have no page then."""
     own = free_port()
-    daemon.write(f'[metrics]\nlisten = ["127.0.0.1:{own}"]\npath = "/numbers"\n{MODELS}')
+    keys = f'[keys.k]\nhash = "sha256:{hashlib.sha256(b"secret").hexdigest()}"\n'
+    daemon.write(f'[metrics]\nlisten = ["127.0.0.1:{own}"]\npath = "/numbers"\n{keys}{MODELS}')
     await daemon.start()
     await daemon.until(lambda status: status["gateway"]["state"] == "ready")
     async with daemon.http() as api, httpx.AsyncClient(base_url=f"http://127.0.0.1:{own}") as alone:
-        assert (await api.get("/numbers")).status_code == 404
+        assert (await api.get("/numbers", headers=BEARER)).status_code == 404
         page = await alone.get("/numbers", headers={"accept": "application/openmetrics-text"})
         families = open_metric_families(page.text)  # type: ignore[no-untyped-call]
         assert "vllm:generation_tokens" in {each.name for each in families}
@@ -175,10 +178,11 @@ async def test_addresses_of_their_own(daemon: RunningDaemon) -> None:
         assert (await alone.get("/v1/models")).status_code == 404
         assert (await alone.post("/numbers")).status_code == 405
         assert not (await alone.head("/numbers")).content
-    daemon.write(MODELS)
+    daemon.write(keys + MODELS)
     await daemon.ask("Reload", wait=True)
     async with daemon.http() as api:
-        assert (await api.get("/metrics")).status_code == 200
+        assert (await api.get("/metrics")).status_code == 401
+        assert (await api.get("/metrics", headers=BEARER)).status_code == 200
     daemon.write(f"[metrics]\nenabled = false\n{MODELS}")
     await daemon.ask("Reload", wait=True)
     async with daemon.http() as api:

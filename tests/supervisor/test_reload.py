@@ -249,18 +249,19 @@ async def test_a_superseded_reload_does_not_undo_the_later_one(
     assert not listens(f"{path}2")
 
 
-async def test_an_address_in_use_refuses_the_reload(managed: Make) -> None:
+@pytest.mark.parametrize("table", ["server", "metrics"])
+async def test_an_address_in_use_refuses_the_reload(managed: Make, table: str) -> None:
     """Before any process is touched."""
     world = managed(f'[server]\nlisten = ["127.0.0.1:0"]\n{ONE}')
     world.started()
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
         other.listen()
-        edit(world, "127.0.0.1:0", address_of(other))
+        edit(world, "127.0.0.1:0" if table == "server" else "localhost:0", address_of(other))
         with pytest.raises(ConfigError) as refused:
             world.reloader.begin("test")
     (problem,) = refused.value.problems
-    assert problem.key == "server.listen"
+    assert problem.key == f"{table}.listen"
     assert "Address already in use" in problem.message
     assert len(world.gateways()) == 1
     assert world.manager.config.server.listen == ["127.0.0.1:0"]

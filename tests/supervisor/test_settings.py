@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from serve_daemon.config.keys import effect_of
-from serve_daemon.config.schema import Config, EngineProgram, Responses, Server
+from serve_daemon.config.schema import Config, EngineProgram, Metrics, Responses, Server
 from serve_daemon.config.tables import Effect
 from serve_daemon.config.tuning import Model
 from serve_daemon.supervisor.instance import Limits
@@ -71,6 +71,22 @@ def test_every_key_of_server_reaches_the_gateway(key: str) -> None:
     assert (set(gateway_specs(config, "")) != set(gateway_specs(Config(), ""))) is is_replaced
     if not is_replaced:
         assert gateway_settings(config, STATE) != gateway_settings(Config(), STATE)
+
+
+@pytest.mark.parametrize("key", Metrics.model_fields)
+def test_every_key_of_metrics_takes_a_new_gateway(key: str) -> None:
+    """Which has its listeners, and the path where they answer."""
+    config = Config(metrics=changed(Metrics(), key))
+    assert set(gateway_specs(config, "")) != set(gateway_specs(Config(), ""))
+
+
+def test_metrics_that_are_off_have_neither_path_nor_listeners() -> None:
+    """Whatever else is said of them."""
+    config = Config(metrics=Metrics(enabled=False, listen=["127.0.0.1:1"]))
+    (spec,) = gateway_specs(config, "")
+    assert spec.addresses == tuple(config.server.listen)
+    assert gateway_settings(config, STATE).metrics_path == ""
+    assert gateway_settings(Config(), STATE).metrics_path == "/metrics"
 
 
 @pytest.mark.parametrize("key", Responses.model_fields)

@@ -138,6 +138,19 @@ def test_a_socket_unit_says_where_to_listen() -> None:
         assert answers(address_of(activated))
 
 
+def test_metrics_listen_where_no_socket_unit_says() -> None:
+    """Theirs are the last ones, and closed as others are."""
+    with bind("127.0.0.1:0") as activated:
+        sockets = ListeningSockets([Inherited("api.socket", activated)])
+        api, own = sockets.open(["127.0.0.1:1"], ["127.0.0.1:0"]).values()
+        assert api is activated
+        address = address_of(own)
+        assert answers(address)
+        assert sockets.own == [own]
+        sockets.keep_only([])
+        assert not answers(address)
+
+
 def test_stored_sockets_are_found_by_their_address(tmp_path: Path) -> None:
     """A restart goes on with the sockets of before; what nobody wants is closed."""
     path = tmp_path / "api.sock"

@@ -22,7 +22,7 @@ class Meter:
 
     def __init__(self) -> None:
         self.has_news = False
-        self._generated = [0.0]
+        self._generated: list[float] = [0]  # whole numbers take a byte or two on their way
         self._between = _empty(Histogram.BETWEEN_TOKENS)
         self.counts: Counts = {
             Counter.GENERATED_TOKENS: self._generated,
@@ -30,7 +30,7 @@ class Meter:
         }
 
     def add(self, name: str, amount: int = 1) -> None:
-        self.counts.setdefault(name, [0.0])[0] += amount
+        self.counts.setdefault(name, [0])[0] += amount
         self.has_news = True
 
     def observe(self, histogram: Histogram, value: float) -> None:
@@ -80,4 +80,4 @@ class Meters:
 
 
 def _empty(histogram: Histogram) -> list[float]:
-    return [0.0] * (len(BOUNDS[histogram]) + 2)
+    return [0.0, *[0] * (len(BOUNDS[histogram]) + 1)]
