@@ -252,7 +252,8 @@ async def test_a_superseded_reload_does_not_undo_the_later_one(
 @pytest.mark.parametrize("table", ["server", "metrics"])
 async def test_an_address_in_use_refuses_the_reload(managed: Make, table: str) -> None:
     """Before any process is touched."""
-    world = managed(f'[server]\nlisten = ["127.0.0.1:0"]\n{ONE}')
+    own = '[metrics]\nlisten = ["localhost:0"]\n'
+    world = managed(f'[server]\nlisten = ["127.0.0.1:0"]\n{own}{ONE}')
     world.started()
     with socket.socket() as other:
         other.bind(("127.0.0.1", 0))
