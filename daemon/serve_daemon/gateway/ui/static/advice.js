@@ -17,9 +17,15 @@ const OF_A_MODEL = new Set(["logs", "start"]);
 
 /** {text, commands} for a model of the snapshot. */
 export function advice(model) {
-  const [text, names] = BY_RESULT[model.last_exit?.result] ?? OTHERWISE;
+  const [text, names] = BY_RESULT[resultOf(model)] ?? OTHERWISE;
   const commands = names.map((name) => (OF_A_MODEL.has(name) ? `servectl ${name} ${quoted(model.name)}` : `servectl ${name}`));
   return { text, commands };
+}
+
+/** The class of what went wrong, which a reason begins with; else that of its last engine's end. */
+function resultOf(model) {
+  const [title] = model.reason.split(":");
+  return title in BY_RESULT ? title : model.last_exit?.result;
 }
 
 /** A name as a shell takes it. */

@@ -45,7 +45,7 @@ function place(tick, value, whole) {
 function describe(model, expected, limit, device) {
   const parts = [model.memory ? `${size(model.memory)} of memory` : "no memory taken"];
   if (limit) parts.push(`at most ${size(limit)}`);
-  if (expected) parts.push(`${size(expected)} expected`);
+  if (expected) parts.push(`up to ${size(expected)} expected`);
   if (model.peak_memory > model.memory) parts.push(`peak ${size(model.peak_memory)}`);
   if (device && model.memory) parts.push(`${percent(model.memory / device.total)} of the ${deviceName(device)}`);
   return parts.join(" · ");
@@ -79,7 +79,7 @@ export class ProgressBar {
 
 function words(replica, isKnown, part) {
   if (replica.progress === "compiling") return "Serves already, and compiles to be faster";
-  const doing = replica.progress || "starting";
+  const doing = (replica.progress || "starting").replace(/(^|\s)\/\S*\//g, "$1"); // of a path its last part
   const capital = doing[0].toUpperCase() + doing.slice(1);
   if (!isKnown) return capital;
   return `${capital} · ${size(replica.progress_done)} of ${size(replica.progress_total)}, ${percent(part)}`;

@@ -26,13 +26,13 @@ export class Overview {
   #reload = new Tile("Last reload");
   #memory = new Tile("Memory");
   #bars = make("dd", { class: "devices" });
-  #problems = make("details", { hidden: "" });
+  #problems = { title: make("p", {}), text: make("pre", { tabindex: "0" }) };
   #lastReload = null;
 
   constructor() {
     this.#memory.element.append(this.#bars);
-    this.#reload.element.append(make("dd", {}, this.#problems));
-    this.#problems.append(make("summary", {}, "What it says"), make("pre", { tabindex: "0" }));
+    this.problems = make("div", { class: "notice bad", hidden: "" }, this.#problems.title, this.#problems.text);
+    byId("tiles").after(this.problems);
     byId("tiles").append(...[this.#daemon, this.#gateway, this.#reload, this.#memory].map((each) => each.element));
   }
 
@@ -54,12 +54,12 @@ export class Overview {
   #showReload(outcome) {
     const event = this.#lastReload;
     const [first, ...rest] = event ? event.message.split("\n") : [""];
-    const more = event ? `${time(event.time)} · ${first}` : "The configuration of the start holds.";
+    const why = first.replace(/^reload begins: /, "");
+    const more = event ? `${time(event.time)} · ${why}` : "The configuration of the start holds.";
     this.#reload.show(outcome || "none yet", more, OUTCOMES[outcome] ?? "");
-    this.#problems.hidden = !rest.length;
-    this.#problems.open ||= OUTCOMES[outcome] === "bad" && this.#problems.dataset.told !== event?.message;
-    this.#problems.dataset.told = event?.message ?? "";
-    setText(this.#problems.lastElementChild, rest.join("\n"));
+    this.problems.hidden = OUTCOMES[outcome] !== "bad" || !rest.length;
+    setText(this.#problems.title, first && `The last ${first}:`);
+    setText(this.#problems.text, rest.join("\n"));
   }
 
   #showMemory(models, daemon, devices) {
