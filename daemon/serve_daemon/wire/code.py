@@ -2,11 +2,14 @@
 
 import ctypes
 import mmap
+import re
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 MAPS = Path("/proc/self/smaps")  # Documentation/filesystems/proc.rst
-UNWRITTEN_CODE = "r-xp"
+CODE = re.compile(r"([0-9a-f]+)-([0-9a-f]+) r-xp \S+ \S+ \d+ +/")
+UNWRITTEN = ["Anonymous:", "0", "kB"]
 
 _libc = ctypes.CDLL(None)
 
@@ -18,18 +21,19 @@ def let_go() -> None:
     found there, 16 pages at a time. A library such as torch runs through much of its code once, as
     it is loaded, to make known what it can do.
     """
-    for begin, end in _unchanged():
-        _libc.madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), mmap.MADV_DONTNEED)
+    with suppress(OSError):  # a sandbox may have no /proc
+        for begin, end in unwritten():
+            _libc.madvise(ctypes.c_void_p(begin), ctypes.c_size_t(end - begin), mmap.MADV_DONTNEED)
 
 
-def _unchanged() -> Iterator[tuple[int, int]]:
-    """The addresses of code that is what its file says: what a debugger has put there would go."""
-    addresses = ""
+def unwritten() -> Iterator[tuple[int, int]]:
+    """The addresses of code that is what its file says: what a debugger has put there would go.
+
+    Raises `OSError`.
+    """
+    found = None
     for line in MAPS.read_text(errors="replace").splitlines():
-        name, value, *rest = line.split(maxsplit=5)
-        if not name.endswith(":"):
-            is_of_a_file = rest[-1].startswith("/")
-            addresses = name if value == UNWRITTEN_CODE and is_of_a_file else ""
-        elif name == "Anonymous:" and value == "0" and addresses:
-            begin, _, end = addresses.partition("-")
-            yield int(begin, 16), int(end, 16)
+        if not line[:1].isupper():  # the head of a mapping, and not a size
+            found = CODE.match(line)
+        elif found is not None and line.split() == UNWRITTEN:
+            yield int(found[1], 16), int(found[2], 16)
