@@ -19,7 +19,7 @@ class Served(Struct, frozen=True):
     url: str
     key: str
     model: str
-    instructed_model: str  # the same, whose chat template has another system prompt
+    instructed_model: str  # the same, whose chat template begins with examples
     embedding_model: str
 
     @property
@@ -54,7 +54,8 @@ def llmprobe_deep(served: Served) -> list[str]:
 def llmprobe(served: Served) -> list[str]:
     """Without its measurements, and nothing is written down."""
     program = ["node_modules/.bin/llmprobe", f"{served.url}/v1", "-k", served.key]
-    return [*program, "--no-bench", "--no-save", "--no-color"]
+    # Seconds for one request: its tasks with tools ask for long answers, and machines are busy.
+    return [*program, "--no-bench", "--no-save", "--no-color", "--timeout", "300"]
 
 
 def llm_comply(form: str) -> Callable[[Served], list[str]]:
@@ -88,8 +89,8 @@ def fuzzing(document: str) -> Callable[[Served], list[str]]:
 
 
 JUDGES = (
-    Judge("llmprobe, quick", llmprobe_quick, NODE, attempts=3),
-    Judge("llmprobe", llmprobe_deep, NODE, attempts=3),
+    Judge("llmprobe, quick", llmprobe_quick, NODE),
+    Judge("llmprobe", llmprobe_deep, NODE),
     Judge("llm-comply, Open Responses", llm_comply("open-responses"), attempts=3),
     Judge("llm-comply, OpenAI's chat", llm_comply("openai-chat"), attempts=3),
     Judge("llm-comply, Anthropic", llm_comply("anthropic"), attempts=3),
