@@ -30,7 +30,7 @@ def _complete(
     return complete_key(context, incomplete)
 
 
-def _changing(command: Any) -> Any:
+def changing_options(command: Any) -> Any:
     """What the commands that change a file take."""
     for option in (
         click.option("--file", type=ARGUMENT_FILE, help="Change this file, without a daemon."),
@@ -86,7 +86,7 @@ def get(key: str, file: Path | None, *, origin: bool, as_json: bool) -> None:
 @config.command("set")
 @key_argument
 @click.argument("value")
-@_changing
+@changing_options
 def set_key(key: str, value: str, *, as_json: bool, **options: Any) -> None:
     """Give KEY a VALUE in the daemon's file, and carry it out.
 
@@ -100,7 +100,7 @@ def set_key(key: str, value: str, *, as_json: bool, **options: Any) -> None:
 
 @config.command()
 @key_argument
-@_changing
+@changing_options
 def unset(key: str, *, as_json: bool, **options: Any) -> None:
     """Take KEY, or the table of a model, profile or key, out of the daemon's file."""
     from serve_daemon.cli import one_key

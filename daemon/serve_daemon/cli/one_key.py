@@ -2,7 +2,7 @@
 
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
@@ -41,7 +41,8 @@ class Done(Struct, frozen=True):
 
     file: str
     key: str
-    changed: bool  # whether the file is another one now, or would be
+    changed: bool  # whether the file is to be another one
+    written: bool  # whether it is
     changes: list[Document]  # what the daemon did, or would do
     overridden_by: str  # what sets the key, too, and wins; "": nothing
     remark: str = ""
@@ -85,9 +86,7 @@ def report(done: Done, *, as_json: bool) -> None:
     if as_json:
         click.echo(json.dumps(structs.asdict(done), indent=2))
         return
-    if not done.changed:
-        click.echo(f"{done.file}: says so already")
-    for line in lines.changes_lines(done.changes) if done.changed else ():
+    for line in outcome(done):
         click.echo(line)
     warnings = [
         f"{done.key} is set by {done.overridden_by} as well, which wins"
@@ -97,6 +96,16 @@ def report(done: Done, *, as_json: bool) -> None:
     ]
     for each in filter(None, warnings):
         click.echo(f"{click.style('note', fg='yellow')}: {each}", err=True)
+
+
+def outcome(done: Done) -> Iterator[str]:
+    """What the daemon did, or would do; without one, what became of the file."""
+    if not done.changed:
+        yield f"{done.file}: says so already"
+    elif done.changes:
+        yield from lines.changes_lines(done.changes)
+    else:
+        yield f"{done.file}: {'written' if done.written else 'would be written'}"
 
 
 def toml_value(field: FieldInfo, text: str) -> Any:
@@ -193,8 +202,8 @@ def _change(target: _Target, path: KeyPath, text: str, options: Options) -> Done
     changes = target.judge(text) if is_other else []
     origin = target.origin(path, text)
     is_ours = origin == reading.DEFAULT or origin.startswith(f"{target.file}:")
-    remark = ""
-    if is_other and not options.dry_run:
+    remark, is_written = "", is_other and not options.dry_run
+    if is_written:
         rewriting = Rewriting({target.file: text})
         if target.has_daemon and not options.no_reload:
             changes = changing.carry_out(rewriting)
@@ -202,7 +211,7 @@ def _change(target: _Target, path: KeyPath, text: str, options: Options) -> Done
             changing.write(rewriting)
             remark = _what_is_left(target)
     overridden = "" if is_ours else origin
-    return Done(str(target.file), dotted(path), is_other, changes, overridden, remark)
+    return Done(str(target.file), dotted(path), is_other, is_written, changes, overridden, remark)
 
 
 def _what_is_left(target: _Target) -> str:

@@ -6,6 +6,7 @@ import click
 
 import serve_daemon
 from serve_daemon.cli import (
+    add_command,
     bug_report,
     config_commands,
     configuring,
@@ -41,6 +42,7 @@ for command in (
     *metrics_command.COMMANDS,
     *configuring.COMMANDS,
     *config_commands.COMMANDS,
+    *add_command.COMMANDS,
     *import_command.COMMANDS,
     *steering.COMMANDS,
     *pull_command.COMMANDS,

@@ -25,7 +25,7 @@ class Client:
     """One connection to a daemon, made at the first call."""
 
     def __init__(self, path: Path) -> None:
-        self._path = path
+        self.path = path
         self._socket: socket.socket | None = None
         self._receiver = protocol.Receiver(protocol.MAX_REPLY_BYTES)
         self._arrived: list[dict[str, Any]] = []
@@ -87,7 +87,7 @@ class Client:
             except ConnectionError as error:
                 raise self._lost() from error
             except ProtocolError as error:
-                raise Unreachable(f"{self._path}: no serve-daemon answers here: {error}") from error
+                raise Unreachable(f"{self.path}: no serve-daemon answers here: {error}") from error
             if not data:
                 raise self._lost()
         return self._arrived.pop(0)
@@ -95,15 +95,15 @@ class Client:
     def _connect(self) -> socket.socket:
         connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         try:
-            connection.connect(str(self._path))
+            connection.connect(str(self.path))
         except OSError as error:
             connection.close()
-            raise Unreachable(f"{self._path}: {_advice(error)}") from error
+            raise Unreachable(f"{self.path}: {_advice(error)}") from error
         return connection
 
     def _lost(self) -> Unreachable:
         self.close()
-        return Unreachable(f"{self._path}: the daemon closed the connection before it answered")
+        return Unreachable(f"{self.path}: the daemon closed the connection before it answered")
 
 
 def _full_name(method: str) -> str:
