@@ -57,8 +57,8 @@ def test_a_failed_model_shows_why_and_its_last_log_records() -> None:
             "e1 3min ago, source (status 1): no such file",
         ),
         (
-            last_exit(result="out-of-memory", signal="SIGKILL", message="killed by the kernel"),
-            "e1 3min ago, out-of-memory (SIGKILL): killed by the kernel",
+            last_exit(result="oom", signal="SIGKILL", message="killed by the kernel"),
+            "e1 3min ago, oom (SIGKILL): killed by the kernel",
         ),
         (
             last_exit(result="spawn", signal=None, message="can't be started"),

@@ -27,6 +27,8 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     crash_after: int = 0  # exit abruptly after so many tokens in all
     crash_loading: int = 0  # 1: exit abruptly before it is ready
     poison: str = ""  # abort with the first token of a request that has this text in its prompt
+    swallow: int = 0  # take so many MiB more with the first token of a request, and keep them:
+    swallow_on: int = 0  # of this one; 0: take them while loading
     hang_on: int = 0  # make no more steps once this request came; heartbeats go on
     freeze_on: int = 0  # stop the whole process once this request came
     error_on: int = 0  # this request alone fails
@@ -43,7 +45,9 @@ class Behaviour(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
     order: int = 0  # of the vocabulary; another one is another tokenizer
     record: str = ""  # a file that gets one JSON line for each Submit and Cancel
     stamps: str = ""  # a file that gets, of each sequence that ends, when its tokens were sent
-    once: str = ""  # a file: with it, crash_on, hang_on and freeze_on hold until it exists
+    once: str = (
+        ""  # a file: with it, crash_on, swallow_on, hang_on and freeze_on hold until it exists
+    )
 
 
 def read_source(source: str) -> Behaviour:

@@ -88,6 +88,8 @@ class FakeEngine:
         if behaviour.fail:
             self._link.send(Failing(Reason(behaviour.fail), "the fake engine was told to fail"))
             sys.exit(1)
+        if behaviour.swallow and not behaviour.swallow_on:
+            self._stepper.swallow()
         if behaviour.crash_loading:
             sys.stderr.write("fake engine: crashing while loading, as told\n")
             sys.exit(3)

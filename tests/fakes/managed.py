@@ -11,6 +11,7 @@ import pytest
 from fakes.units import FakeClock, FakeProcess, engine_ready
 from serve_daemon.config.load import Loaded, Sources, load
 from serve_daemon.supervisor import programs
+from serve_daemon.supervisor.delegation import NO_DELEGATION, Delegation
 from serve_daemon.supervisor.events import Event, Events
 from serve_daemon.supervisor.history import History
 from serve_daemon.supervisor.instance import Instance
@@ -61,7 +62,7 @@ class Spawned:
 class Managed:
     """A manager, and what is around it in the daemon, with a file of its own."""
 
-    def __init__(self, directory: Path, text: str) -> None:
+    def __init__(self, directory: Path, text: str, delegation: Delegation = NO_DELEGATION) -> None:
         self.file = directory / "serve.toml"
         self.file.write_text(text)
         (directory / "engines").mkdir()
@@ -72,7 +73,9 @@ class Managed:
         self.ledger = Ledger(self.log, self.events)
         self.sources = Sources(main=self.file)
         loaded = self.load()
-        directories = Directories(directory, directory / "cache", directory / "state")
+        directories = Directories(
+            directory, directory / "cache", directory / "state", delegation=delegation
+        )
         self.manager = Manager(
             loaded, self.ledger, directories, self.sockets, cast("Any", self.clock)
         )
@@ -149,8 +152,13 @@ def _first_line(event: Event) -> str:
     return event.message.partition("\n")[0]
 
 
-def manage(directory: Path, text: str, monkeypatch: pytest.MonkeyPatch) -> Managed:
+def manage(
+    directory: Path,
+    text: str,
+    monkeypatch: pytest.MonkeyPatch,
+    delegation: Delegation = NO_DELEGATION,
+) -> Managed:
     """A manager whose processes are fakes; the caller closes its sockets."""
-    managed = Managed(directory, text)
+    managed = Managed(directory, text, delegation)
     monkeypatch.setattr(programs, "spawn", managed.spawn)
     return managed

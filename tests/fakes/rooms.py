@@ -46,6 +46,7 @@ class SmallMachine:
 
     def __init__(self, clock: FakeClock, gibibytes: int, **models: Model) -> None:
         self.gibibytes = gibibytes
+        self.own_limit = 0  # bytes, of each model
         self.machine = FakeMachine(models)
         self.units: list[Unit] = []
         self.find: Callable[[], Iterable[Unit]] = lambda: self.units
@@ -55,6 +56,7 @@ class SmallMachine:
             cast("Any", clock),
             units=self._units,
             limit=lambda: self.gibibytes * GIBIBYTE,
+            own_limit=lambda _model: self.own_limit,
         )
 
     def _units(self) -> Iterable[Unit]:

@@ -215,11 +215,17 @@ class Stepper:
             sys.stderr.write("fake engine: aborting over a poisonous prompt\n")
             sys.stderr.flush()
             os.abort()
+        if happens(running.number, behaviour.swallow_on, behaviour.once):
+            self.swallow()
         worn_out = behaviour.crash_after and self.generated >= behaviour.crash_after
         if worn_out or happens(running.number, behaviour.crash_on, behaviour.once):
             sys.stderr.write("fake engine: crashing as told\n")
             sys.stderr.flush()
             os.kill(os.getpid(), signal.SIGKILL)
+
+    def swallow(self) -> None:
+        """Take memory as told, really: every byte is written."""
+        self._swallowed = b"x" * (self._behaviour.swallow * 2**20)
 
     def _read(self, order: Order) -> str:
         texts = order.texts if isinstance(order, Embed) else [order.tokens]

@@ -67,7 +67,7 @@ def test_the_kernels_kill_says_what_to_do() -> None:
     """A bare SIGKILL would leave people guessing."""
     explanation = explain(Exit(-signal.SIGKILL, is_oom_kill=True))
     assert explanation.result is Result.MEMORY
-    assert explanation.reason.startswith("out-of-memory: killed by the kernel; lower max_requests")
+    assert explanation.reason.startswith("oom: killed by the kernel; lower max_requests")
 
 
 NEITHER, PERMANENT, OWN_MAKING = (False, False), (True, False), (False, True)

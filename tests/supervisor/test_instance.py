@@ -35,7 +35,7 @@ def test_the_kernel_is_blamed_where_it_killed(
     world.started()
     count += kills_meanwhile
     world.newest.on_exit(returncode)
-    assert world.unit.reason.startswith("out-of-memory: ") is is_blamed
+    assert world.unit.reason.startswith("oom: ") is is_blamed
 
 
 def test_our_own_kill_is_not_the_kernels(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -45,6 +45,25 @@ def test_a_unit_holds_what_its_processes_take_at_their_most() -> None:
     assert held(world) == (0, 0, 0)
 
 
+def test_what_needs_more_than_it_may_take_is_refused() -> None:
+    """By the limit of its own, however much there is; on a GPU nobody knows."""
+    world = SmallWorld(20, A=6)
+    room = world.small.room
+    assert room.exceeds("A", 6 * GIBIBYTE) == ""  # type: ignore[arg-type]
+    assert room.exceeds("A", 0) == ""  # type: ignore[arg-type]
+    message = room.exceeds("A", 5 * GIBIBYTE)  # type: ignore[arg-type]
+    assert message.startswith(
+        "needs 6.0GiB at least, and its memory_max is 5.0GiB; raise that, or "
+    )
+    world.small.own_limit = 5 * GIBIBYTE
+    world.unit.start("test")
+    assert world.unit.state == "failed"
+    assert world.unit.reason == f"no-room: {message}"
+    world.small.own_limit = 6 * GIBIBYTE
+    world.unit.start("test")
+    assert world.unit.state == "starting"
+
+
 def test_a_swap_holds_the_place_of_what_comes() -> None:
     """So that nobody else takes it while the old one leaves."""
     world = SmallWorld(10, A=6, B=7)

@@ -17,6 +17,7 @@ from serve_daemon.config.problems import ConfigError
 from serve_daemon.control.server import ControlServer, bind
 from serve_daemon.supervisor.announce import Announcer
 from serve_daemon.supervisor.claim import claim
+from serve_daemon.supervisor.delegation import take_over
 from serve_daemon.supervisor.events import Events
 from serve_daemon.supervisor.group import Group
 from serve_daemon.supervisor.history import History
@@ -85,7 +86,9 @@ class Daemon:
         self._events = Events()
         self._ledger = Ledger(self._log, self._events)
         control = Path(loaded.config.control.socket or self._options.control_socket)
-        directories = structs.replace(self._options.directories, control_socket=control)
+        directories = structs.replace(
+            self._options.directories, control_socket=control, delegation=take_over()
+        )
         self._manager = Manager(loaded, self._ledger, directories, self._sockets, loop)
         self._reloader = Reloader(
             self._options.sources,

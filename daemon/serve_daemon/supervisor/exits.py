@@ -6,6 +6,7 @@ from typing import Self
 
 from msgspec import Struct, structs
 
+from serve_daemon.supervisor.advice import size
 from serve_daemon.wire.messages import Failing, Reason
 
 
@@ -44,6 +45,7 @@ class Exit(Struct, frozen=True):
     failing: Failing | None = None  # its own last words
     verdict: Verdict | None = None
     is_oom_kill: bool = False  # the kernel's OOM killer was at work meanwhile
+    memory_max: int = 0  # bytes that it was not to exceed, and did; 0: it was others' limit
     was_terminated: bool = False  # by the supervisor
     was_draining: bool = False  # it was to leave as soon as it had nothing left to do
     poison: str = ""  # the request that it ended over, where that was found out
@@ -106,8 +108,7 @@ def explain(ended: Exit) -> Explanation:
     if ended.failing is not None:
         return Explanation(Result(ended.failing.reason), ended.failing.message)
     if ended.is_oom_kill:
-        message = "killed by the kernel; lower max_requests or kv_cache_memory"
-        return Explanation(Result.MEMORY, message)
+        return Explanation(Result.MEMORY, _out_of_memory(ended.memory_max))
     return Explanation(_by_status(ended.returncode), _how(ended.returncode))
 
 
@@ -123,6 +124,13 @@ def _by_status(returncode: int | None) -> Result:
     if returncode is not None and returncode < 0:
         return Result.CRASH if -returncode in _RAISED else Result.SIGNAL
     return Result.EXIT_CODE if returncode else Result.EXITED
+
+
+def _out_of_memory(memory_max: int) -> str:
+    if not memory_max:
+        return "killed by the kernel; lower max_requests or kv_cache_memory"
+    what = f"it took more than its memory_max of {size(memory_max)}"
+    return f"{what}; raise that, or lower max_requests or kv_cache_memory"
 
 
 def _how(returncode: int | None) -> str:

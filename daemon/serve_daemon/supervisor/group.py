@@ -4,6 +4,7 @@ A change replaces them one by one, each ready before the one it takes over from 
 fails, those that are replaced already go back: all of them run what last worked for all.
 """
 
+import dataclasses
 import itertools
 from collections.abc import Sequence
 from typing import Any
@@ -33,7 +34,7 @@ class Group(Settling):
         self._generations = itertools.count(2)
         self._settings = settings
         self._ports = ports
-        self._of_units = Ports(ports.program, self, ports.clock, ports.room)
+        self._of_units = dataclasses.replace(ports, journal=self)
         self.units = [self._new_unit(each) for each in self.spec]
         self._surplus: set[Unit] = set()  # they leave, and are none of the model any more
         self._turns = Turns(self.units)

@@ -11,6 +11,7 @@ from typing import Any, Protocol
 
 from msgspec import Struct
 
+from serve_daemon.supervisor.delegation import ControlGroup
 from serve_daemon.supervisor.exits import Exit, Result, Verdict
 from serve_daemon.supervisor.liveness import Signs, hang, is_stopped
 from serve_daemon.supervisor.memory import count_oom_kills
@@ -75,6 +76,7 @@ class Instance:
         self.heartbeat: EngineHeartbeat | GatewayHeartbeat | None = None
         self.progress: Progress | None = None
         self.pace = Pace()
+        self.group: ControlGroup | None = None  # its own, where it has one
         self.started_at = clock.time()
         self._owner = owner
         self._clock = clock
@@ -116,11 +118,20 @@ class Instance:
             returncode,
             self._failing,
             self._verdict,
-            is_oom_kill=returncode == -signal.SIGKILL and count_oom_kills() > self._oom_kills,
+            is_oom_kill=returncode == -signal.SIGKILL and self._was_oom_killed(),
+            memory_max=self.group.exceeded() if self.group else 0,
             was_terminated=self._was_terminated,
             was_draining=was_draining,
         )
+        if self.group is not None:
+            self.group.remove()
         self._owner.on_exit(self, self.ended)
+
+    def _was_oom_killed(self) -> bool:
+        """Sure where the kernel counts for it alone; else by what it counts for all of us."""
+        if self.group is not None and self.group.counts_kills:
+            return self.group.kills() > 0
+        return count_oom_kills() > self._oom_kills
 
     def _advance(self, progress: Progress) -> None:
         advanced = self.progress is None or progress.done != self.progress.done

@@ -6,7 +6,6 @@ from serve_daemon.config.access import Access
 from serve_daemon.config.load import Loaded
 from serve_daemon.config.tuning import Model
 from serve_daemon.supervisor.changes import Changes
-from serve_daemon.supervisor.cores import Cores
 from serve_daemon.supervisor.draining import Draining
 from serve_daemon.supervisor.group import Group
 from serve_daemon.supervisor.hearing import Hearing
@@ -26,6 +25,7 @@ from serve_daemon.supervisor.settings import (
     gateway_specs,
     gateway_unit_settings,
 )
+from serve_daemon.supervisor.shares import Shares
 from serve_daemon.supervisor.sockets import ListeningSockets
 from serve_daemon.supervisor.states import State
 from serve_daemon.supervisor.unit import Unit
@@ -46,12 +46,10 @@ class Manager:
         self.config, self.installed, self.access = loaded.config, loaded.installed, loaded.access
         self.models: dict[str, ModelUnit] = {}
         self.changes = Changes()
-        self._cores = Cores(self.models, lambda: self.config.server.workers)
+        self.shares = Shares(self, directories.delegation)
         self._proven = loaded.config  # what the serving gateway was started with
-        self._sockets = sockets
         self._removed: set[Group] = set()
-        self._ledger = ledger
-        self._clock = clock
+        self._ledger, self._clock, self._sockets = ledger, clock, sockets
         self.routing = Routing(directories, self.models.values, self._gateways)
         self.metrics = Metrics()
         hearing = Hearing(self.routing, self.metrics, wake=self.wake, units=self.units)
@@ -60,11 +58,12 @@ class Manager:
             clock,
             units=self._engine_units,
             limit=lambda: int(self.config.engine.memory_limit),
+            own_limit=self.shares.memory_max,
         )
         self._engines = EngineProgram(
             ledger.log,
             directories,
-            threads=self._cores.threads_for,
+            threads=self.shares.threads_for,
             withdraw=self.routing.withdraw,
             ended=hearing.engine_ended,
         )
@@ -82,7 +81,7 @@ class Manager:
             GATEWAY,
             gateway_specs(self.config, self.installed, self.access.tls),
             gateway_unit_settings(self.config),
-            Ports(self._gateway_program, self, clock),
+            Ports(self._gateway_program, self, clock, confine=self.shares.confine),
         )
 
     # ------------------------------------------------------------ a unit's journal
@@ -104,7 +103,7 @@ class Manager:
         elif unit.name in self.models:
             self.models[unit.name].follow(self.config)
             self.routing.publish()
-            self._cores.share()
+            self.shares.share()
         self.room.reconsider_soon()
         self._removed = {each for each in self._removed if each.instances()}
         self.changes.notify()
@@ -136,7 +135,7 @@ class Manager:
             name,
             engine_launches(name, settings, self.config),
             engine_settings(settings, self.config),
-            Ports(self._engines, self, self._clock, self.room),
+            Ports(self._engines, self, self._clock, self.room, self.shares.confine),
         )
         self.models[name] = ModelUnit(unit, settings, created=int(time.time()))
         self.routing.publish()
@@ -156,7 +155,7 @@ class Manager:
         self._removed.add(unit)
         unit.stop("it is no longer in the configuration")
         self.routing.publish()
-        self._cores.share()
+        self.shares.share()
         return unit
 
     def reconfigure(self, name: str, settings: Model, reason: str) -> int:
@@ -169,7 +168,7 @@ class Manager:
         model.unit.start(reason, wake=is_woken)
         model.follow(self.config)
         self.routing.publish()
-        self._cores.share()
+        self.shares.share()
         return generation
 
     def restart(self, name: str, reason: str) -> int:

@@ -1,5 +1,6 @@
 """What a unit needs of the world: a program, room for it, a journal to write, a clock to read."""
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
@@ -76,3 +77,6 @@ class Ports:
     journal: Journal
     clock: Clock
     room: Room = field(default_factory=EndlessRoom)
+    # Of a process that has just been spawned, and the unit's name: see that it takes no more than
+    # it may.
+    confine: Callable[[Instance, str], object] = lambda _instance, _name: None

@@ -16,12 +16,15 @@ from serve_daemon.supervisor.settling import Settling
 class Processes(Settling):
     """`serving` does the work, `coming` loads, `leaving` finish what they have."""
 
+    name: str
+
     def __init__(self, ports: Ports) -> None:
         self.serving: Instance | None = None
         self.coming: Instance | None = None
         self.leaving = Leaving(ports.program)
         self._program = ports.program
         self._clock = ports.clock
+        self._confine = ports.confine
 
     @abstractmethod
     def on_ready(self, instance: Instance) -> None: ...
@@ -49,6 +52,7 @@ class Processes(Settling):
             verdict = Verdict(Result.SPAWN, f"can't be started: {error}")
             self.on_exit(instance, Exit(None, verdict=verdict))
             return
+        self._confine(instance, self.name)  # before what it was sent is on its way
         instance.watch_start(limits.start_seconds)
 
     def _take_over(self, instance: Instance, limits: Limits) -> Instance | None:

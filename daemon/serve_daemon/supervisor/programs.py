@@ -11,6 +11,7 @@ from typing import Any, Protocol
 from msgspec import Struct, structs
 
 from serve_daemon.config.certificate import Tls
+from serve_daemon.supervisor.delegation import NO_DELEGATION, Delegation
 from serve_daemon.supervisor.instance import Instance, Limits
 from serve_daemon.supervisor.logs import Log
 from serve_daemon.supervisor.process import Command, spawn
@@ -33,10 +34,13 @@ _numbers = itertools.count(1)
 
 
 class Directories(Struct, frozen=True):
+    """What the daemon was given to put things in."""
+
     runtime: Path
     cache: Path
     state: Path
     control_socket: Path | None = None  # of the daemon; gateways read from it
+    delegation: Delegation = NO_DELEGATION  # of control groups
 
     def engine_socket(self, identity: str) -> Path:
         return self.runtime / "engines" / f"{identity}.sock"

@@ -42,7 +42,8 @@ class Machine(Protocol):
 class Room:
     """Decides for a unit by what all units hold. It never waits.
 
-    `limit` tells how many bytes all engines may take together on a device; 0: what is free.
+    `limit` tells how many bytes all engines may take together on a device, `own_limit` how many of
+    the host each engine of a model; 0: what is free.
     """
 
     def __init__(
@@ -52,7 +53,9 @@ class Room:
         *,
         units: Callable[[], Iterable[Unit]],
         limit: Callable[[], int],
+        own_limit: Callable[[str], int] = lambda _model: 0,
     ) -> None:
+        self._own_limit = own_limit
         self._machine = machine
         self._clock = clock
         self._units = units
@@ -82,6 +85,8 @@ class Room:
         """Whether, and when, the unit's next engine may start."""
         self._forget(unit.spec)
         need = self.need(unit.spec)
+        if message := self.exceeds(unit.spec, self._own_limit(unit.name)):
+            return Decision(Placement.REFUSE, message)
         capacity = self.capacity(need.device) if need is not None else None
         if need is None or capacity is None:
             return Decision(Placement.BESIDE)
@@ -102,6 +107,27 @@ class Room:
         room = max(capacity - others.wanted, 0)
         return Decision(placement, self.refusal(unit.spec, room, others.wanted))
 
+    def exceeds(self, launch: EngineLaunch, own_limit: int) -> str:
+        """Why an engine can't do with so many bytes of the host, and what to do; "": it can.
+
+        What one on a GPU takes of the host is not known.
+        """
+        need = self.need(launch)
+        if not own_limit or need is None or need.device != "cpu" or need.least <= own_limit:
+            return ""
+        return (
+            f"needs {size(need.least)} at least, and its memory_max is {size(own_limit)};"
+            f" raise that, or {self._advice(launch, need, own_limit)}"
+        )
+
+    def _advice(self, launch: EngineLaunch, need: Need, room: int) -> str:
+        def total_of(model: Model) -> int | None:
+            estimate = self._machine.estimate(launch, model)
+            return estimate.total if estimate is not None else None
+
+        is_quantized = bool(quantization_of(need.model.source))
+        return advise(need.model, room, total_of, is_quantized=is_quantized).text
+
     def refusal(self, launch: EngineLaunch, room: int, others: int) -> str:
         """Why an engine does not fit into so many bytes beside those of others, and what to do.
 
@@ -110,18 +136,11 @@ class Room:
         need = self.need(launch)
         if need is None:
             return ""
-
-        def total_of(model: Model) -> int | None:
-            estimate = self._machine.estimate(launch, model)
-            return estimate.total if estimate is not None else None
-
-        is_quantized = bool(quantization_of(need.model.source))
-        advice = advise(need.model, room, total_of, is_quantized=is_quantized)
         estimate, beside = need.estimate, f", beside the {size(others)} of others" if others else ""
         return (
             f"needs {size(estimate.total)} on {need.device} (weights {size(estimate.weights)},"
             f" keys and values {size(estimate.kv_cache)}), and {size(room)} are to be had{beside};"
-            f" {advice.text}"
+            f" {self._advice(launch, need, room)}"
         )
 
     def capacity(self, device: str, limit: int | None = None) -> int | None:

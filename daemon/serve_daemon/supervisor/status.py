@@ -45,7 +45,7 @@ def model_status(
         "max_context": ready.max_context if ready else settings.max_context,
         "memory": sum(_used_bytes(each) for each in unit.instances()),
         "peak_memory": sum(peak_bytes(each) for each in unit.instances()),
-        "memory_max": None,
+        "memory_max": manager.shares.memory_max(unit.name) or None,
         "estimate": _estimate(manager.room.need(unit.spec[0])),
         "open_requests": is_open,
         "queued": queued,

@@ -202,7 +202,7 @@ class Reason(StrEnum):
 
     CONFIG = "config"  # the file asks for what can't be
     SOURCE = "source"  # the weights are missing or broken
-    MEMORY = "out-of-memory"
+    MEMORY = "oom"  # more memory than there is, or than it may have
     DEVICE = "device"  # lost, or never there
     INTERNAL = "internal"  # a bug, ours or a library's
 
