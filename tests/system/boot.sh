@@ -44,6 +44,8 @@ for directory in $KEEP; do
 done
 
 systemd-sysusers "$SYSUSERS"
+# What is mounted on top of itself is refused, and the host may have it here as well.
+mount -t tmpfs tmpfs /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup
 # As at any boot that is no container's: what systemd mounts for a service gets into its namespace.
 mount --make-rshared /

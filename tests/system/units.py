@@ -1,5 +1,6 @@
 """The unit files as they are shipped, with what it takes to run them from a checkout."""
 
+import shutil
 import sys
 from pathlib import Path
 
@@ -27,9 +28,8 @@ BindReadOnlyPaths={" ".join(PROGRAMS)}
 
 def write_units(directory: Path, port: int, more: str = "") -> None:
     """The units that listen on `port`; `more` are further lines of the service."""
-    for unit in (CHECKOUT / "packaging/systemd").iterdir():
-        (directory / unit.name).write_text(unit.read_text().replace(":8000", f":{port}"))
+    shutil.copytree(CHECKOUT / "packaging/systemd", directory, dirs_exist_ok=True)
+    socket = directory / "serve-daemon.socket"
+    socket.write_text(socket.read_text().replace(":8000", f":{port}"))
     (directory / "test.target").write_text(TARGET)
-    drop_ins = directory / "serve-daemon.service.d"
-    drop_ins.mkdir()
-    (drop_ins / "test.conf").write_text(f"{DROP_IN}{more}")
+    (directory / "serve-daemon.service.d/test.conf").write_text(f"{DROP_IN}{more}")
