@@ -88,6 +88,21 @@ async def test_settings_change_while_it_serves(tiny: EngineProcess, gateway: Gat
     assert len((await gateway.submit([5, 6, 7], 100).done()).tokens) == 100
 
 
+async def test_heartbeats_tell_what_it_has_and_how_full_it_is(
+    tiny: EngineProcess, gateway: Gateway
+) -> None:
+    """Tokens of prompts, and the share of the cache, which is given back."""
+    before = tiny.next_heartbeat(lambda beat: not beat.running)
+    stream = await gateway.submit(list(range(5, 25)), 900).begun()
+    busy = tiny.next_heartbeat(lambda beat: beat.running == 1)
+    assert busy.prompt_tokens == before.prompt_tokens + 20
+    assert busy.kv_cache_usage is not None
+    assert 0 < busy.kv_cache_usage <= 1
+    await stream.done()
+    idle = tiny.next_heartbeat(lambda beat: not beat.running)
+    assert idle.kv_cache_usage == 0
+
+
 class TestEnds:
     """Every way to end, each with an engine of its own."""
 

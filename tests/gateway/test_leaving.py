@@ -3,16 +3,20 @@
 import asyncio
 import math
 import signal
+import tempfile
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import httpx
 import msgspec
 import pytest
 
+import fakes.supervisor
 from fakes.behaviour import counting
 from fakes.clients import RawClient, post
 from fakes.supervisor import FakeSupervisor
+from serve_daemon.wire.metrics import Counted
 from serve_daemon.wire.routing import StopAccepting
 
 
@@ -51,6 +55,27 @@ async def test_an_open_stream_is_finished_before_the_gateway_exits(
     assert f'"text":"{counting(300)}"' in text
     assert text.rstrip().endswith("data: [DONE]")
     assert await supervisor.gateway.process.wait() == 0
+
+
+async def test_the_last_counts_are_told_before_the_exit(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of what has ended since the last heartbeat, too."""
+    monkeypatch.setattr(fakes.supervisor, "HEARTBEAT_SECONDS", 3600.0)
+    with tempfile.TemporaryDirectory(prefix="gw") as directory:
+        supervisor = FakeSupervisor(Path(directory))
+        gateway = await supervisor.start_gateway()
+        await supervisor.serve("fake:text=count")
+        async with httpx.AsyncClient(base_url=supervisor.url, timeout=30) as client:
+            reply = await client.post("/v1/responses", json={**BODY, "stream": False})
+            assert reply.status_code == 200
+        assert not any(isinstance(each, Counted) for each in gateway.said)
+        gateway.peer.send(StopAccepting(20.0))
+        assert await gateway.process.wait() == 0
+        told: Counted = await gateway.until_said(Counted)
+        counts = {each.model: each.counts for each in told.models}
+        assert counts["m"]["outcome.length"] == [1]
+        assert counts["m"]["generated_tokens"] == [300]
+        assert counts[""]["status.200"] == [1]
+        await supervisor.end()
 
 
 async def test_a_gateway_may_leave_without_limit_and_be_limited_later(

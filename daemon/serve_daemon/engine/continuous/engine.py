@@ -109,14 +109,16 @@ class ContinuousEngine:
 
     def stats(self) -> Stats:
         live, processor = len(self._live), self._manager.batch_processor
-        running = len(processor.scheduler.active_requests) if processor is not None else 0
+        active = list(processor.scheduler.active_requests.values()) if processor else []
+        running, tokens = len(active), sum(each.current_len() for each in active)
         return Stats(
             running=min(running, live),
             waiting=max(live - running, 0),
             steps=self._steps,
             generated_tokens=self._generated_tokens,
             stalled_seconds=time.monotonic() - self._last_progress if live else 0.0,
-            kv_cache_usage=1.0 - processor.cache.compute_free_capacity() if processor else None,
+            # What is only kept for others to begin with is free; what several have counts for each.
+            kv_cache_usage=min(tokens / (self._pool.pages * self._pool.page_tokens), 1.0),
         )
 
     def stop(self) -> None:
