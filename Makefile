@@ -8,7 +8,7 @@ STAMP := $(VENV)/.installed
 GEMMA := $(VENV)/.gemma-installed
 JUDGES := tests/conformance/node
 
-.PHONY: venv serve test test-all chaos manual conformance check deb dist lock clean
+.PHONY: venv serve test test-all chaos manual conformance screenshots check deb dist lock clean
 .PHONY: bench bench-many-streams bench-attacks bench-engine bench-profile bench-long-prompt bench-constrained bench-embeddings bench-recovery bench-token-path bench-idle bench-memory bench-gpu bench-start bench-control
 
 venv: $(STAMP)  ## A virtual environment with everything in it; the commands are in .venv/bin
@@ -45,6 +45,9 @@ conformance: venv .venv-conformance/.installed $(JUDGES)/node_modules/.installed
 
 manual: venv  ## What man/serve-daemon-api.7.scd says of each field, from the code
 	cd tests && ../$(BIN)/python -m manual
+
+screenshots: venv  ## The pictures of the README, in docs/images: takes chromium and chromedriver
+	cd tests && ../$(BIN)/python -m browser ../docs/images --cache ../.cache
 
 check: venv  ## Linters, types, import contracts and budgets alone
 	$(BIN)/python -m pytest tests/test_house.py

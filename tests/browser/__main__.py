@@ -14,6 +14,7 @@ from browser.scenes import NARROW, REAL, SCHEMES, Scenes
 from integration.daemon import RunningDaemon
 
 SCALE = 1.5  # dots to a pixel
+PICTURES = {"idle": ["light"], "serving": SCHEMES, "loading": ["dark"], "failed": ["light"]}
 
 
 async def make_pictures(into: Path, daemon: RunningDaemon) -> None:
@@ -21,13 +22,10 @@ async def make_pictures(into: Path, daemon: RunningDaemon) -> None:
         scenes = Scenes(daemon, browser, REAL)
         await scenes.begin()
         async for name in scenes.all():
-            for file in await scenes.picture(name, into, scale=SCALE):
-                print(file)  # noqa: T201 - what it is asked for
-        await browser.resize(*NARROW, scale=SCALE)
-        await browser.value("scrollTo(0, 0)")
-        for scheme in SCHEMES:
-            await browser.prefer(color_scheme=scheme)
-            await browser.screenshot(into / f"ui-narrow-{scheme}.png")
+            for scheme in PICTURES[name]:
+                file = into / f"ui-{name}-{scheme}.png"
+                print(await scenes.picture(file, scheme, scale=SCALE))  # noqa: T201 - as make does
+        print(await scenes.picture(into / "ui-narrow-dark.png", "dark", NARROW, SCALE))  # noqa: T201
 
 
 async def main(into: Path, cache: str) -> None:

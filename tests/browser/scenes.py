@@ -11,8 +11,10 @@ from browser.chromium import ENTER, Browser
 from integration.daemon import RunningDaemon
 
 UI = "[ui]\nenabled = true\n[control]\nwatch = false\n"
-WIDE, NARROW = (1280, 900), (320, 1200)
+WIDE, NARROW = (1280, 960), (320, 1200)
 SCHEMES = ("light", "dark")
+
+Size = tuple[int, int]
 
 
 @dataclass(frozen=True)
@@ -73,7 +75,7 @@ max_requests = 8192
     starts="smollm2-exact",
     fails="smollm2-many",
     fake=False,
-    question="Tell me a three sentence bedtime story about a unicorn.",
+    question="Tell me a long bedtime story about a unicorn and a lighthouse.",
 )
 
 
@@ -90,7 +92,7 @@ class Scenes:
         self.daemon.write(UI + self.world.served, fake=self.world.fake)
         await self.daemon.start()
         await self.daemon.until_model(self.world.ready, state="ready")
-        await self.daemon.until_true(lambda: not self._compiles())
+        await self.daemon.until_true(lambda: not self._does(self.world.ready, "compiling"))
         await self.daemon.until(lambda status: status["gateway"]["state"] == "ready")
         await self.browser.resize(*WIDE)
         await self.browser.open(f"{self.daemon.url}/ui")
@@ -105,11 +107,13 @@ class Scenes:
         await self.browser.value("document.querySelector('#chat-stop').click()")
         await self.browser.until("document.querySelector('#chat-stop').hidden")
         await self.reload(self.world.loading)
-        await self.browser.until_shown("Loading", self.card(self.world.starts))
+        await self.daemon.until_true(lambda: self._does(self.world.starts, "loading"))
         with self.held(self.world.starts):
+            await self.browser.until_shown("Loading", self.card(self.world.starts))
             yield "loading"
         await self.reload(self.world.failed)
         await self.browser.until_shown("What to do", self.card(self.world.fails))
+        await self.browser.until_shown("The last reload failed", ".overview .notice")
         yield "failed"
 
     @contextlib.contextmanager
@@ -122,9 +126,10 @@ class Scenes:
         for pid in pids:
             os.kill(pid, signal.SIGCONT)
 
-    def _compiles(self) -> bool:
-        replicas = self.daemon.model(self.world.ready)["replicas"]
-        return any(each["progress"] for each in replicas)
+    def _does(self, model: str, what: str) -> bool:
+        """Whether an engine of the model is at that."""
+        replicas = self.daemon.model(model)["replicas"]
+        return any(each["progress"].startswith(what) for each in replicas)
 
     async def ask(self, question: str) -> None:
         """Something in the chat; returns when the answer has become a few lines."""
@@ -138,15 +143,13 @@ class Scenes:
         self.daemon.write(UI + self.world.served + models, fake=self.world.fake)
         await self.daemon.ask("Reload", wait=False)
 
-    async def picture(self, name: str, directory: Path, *, scale: float = 1.0) -> list[Path]:
-        """Files of the page as it is: wide, in light and dark."""
-        files = [directory / f"ui-{name}-{scheme}.png" for scheme in SCHEMES]
-        await self.browser.resize(*WIDE, scale=scale)
+    async def picture(self, file: Path, scheme: str, size: Size = WIDE, scale: float = 1.0) -> Path:
+        """The page as it is, from its top on, with so many dots to a pixel."""
+        await self.browser.resize(*size, scale=scale)
+        await self.browser.prefer(color_scheme=scheme)
         await self.browser.value("scrollTo(0, 0)")
-        for scheme, file in zip(SCHEMES, files, strict=True):
-            await self.browser.prefer(color_scheme=scheme)
-            await self.browser.screenshot(file)
-        return files
+        await self.browser.screenshot(file)
+        return file
 
     @staticmethod
     def card(model: str) -> str:

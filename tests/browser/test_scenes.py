@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from browser.chromium import Browser
-from browser.scenes import FAKE, NARROW, Scenes
+from browser.scenes import FAKE, NARROW, SCHEMES, Scenes
 from integration.daemon import RunningDaemon
 
 AXE = Path(__file__).parents[1] / "conformance/node/node_modules/axe-core/axe.min.js"
@@ -24,7 +24,9 @@ async def test_every_state_is_shown(scenes: Scenes, tmp_path: Path) -> None:
     """With pictures of each, in light and dark and narrow, and nothing that the console laments."""
     seen = {}
     async for name in scenes.all():
-        pictures = await scenes.picture(name, tmp_path)
+        pictures = [
+            await scenes.picture(tmp_path / f"{name}-{scheme}.png", scheme) for scheme in SCHEMES
+        ]
         seen[name] = await scenes.browser.value("document.querySelector('main').innerText")
         assert all(path.stat().st_size > 10_000 for path in pictures)
     assert "1 of 2 ready" in seen["idle"]
@@ -42,9 +44,8 @@ async def test_every_state_is_shown(scenes: Scenes, tmp_path: Path) -> None:
 async def test_a_narrow_window_has_all_of_it(scenes: Scenes, tmp_path: Path) -> None:
     """At 320 pixels nothing stands beyond the edge, whatever state a model is in."""
     async for name in scenes.all():
-        await scenes.browser.resize(*NARROW)
+        await scenes.picture(tmp_path / f"{name}-narrow.png", "dark", NARROW)
         assert await scenes.browser.value("document.documentElement.scrollWidth") == NARROW[0]
-        await scenes.browser.screenshot(tmp_path / f"{name}-narrow.png")
         beyond = await scenes.browser.value(
             "[...document.querySelectorAll('main *:not(.bar *):not(.line *):not(option)')]"
             ".filter(e => e.getBoundingClientRect().right > innerWidth && !e.closest('.scroll'))"
@@ -59,7 +60,7 @@ async def test_axe_finds_no_fault(scenes: Scenes) -> None:
     axe = await asyncio.to_thread(AXE.read_text)
     await scenes.browser.run(f"{axe};arguments[arguments.length - 1](true)")
     async for name in scenes.all():
-        for scheme in ("light", "dark"):
+        for scheme in SCHEMES:
             await scenes.browser.prefer(color_scheme=scheme, reduced_motion="reduce")
             found = await scenes.browser.run(RUN_AXE)
             assert {name: told(found["violations"])} == {name: []}

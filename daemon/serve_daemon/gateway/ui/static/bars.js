@@ -24,6 +24,7 @@ export class MemoryBar {
     const limit = (model.memory_max ?? 0) * engines;
     const whole = limit || (expected ? 1.15 * Math.max(expected, model.peak_memory, model.memory) : device?.total) || 1;
     this.element.hidden = !model.memory && !expected;
+    this.bar.hidden = !model.memory;
     this.bar.dataset.tight = limit > 0 && model.memory > 0.9 * limit;
     this.used.style.width = percent(share(model.memory, whole)).replace(" ", "");
     place(this.peak, model.peak_memory > model.memory ? model.peak_memory : 0, whole);
@@ -79,11 +80,13 @@ export class ProgressBar {
 
 function words(replica, isKnown, part) {
   if (replica.progress === "compiling") return "Serves already, and compiles to be faster";
-  const doing = (replica.progress || "starting").replace(/(^|\s)\/\S*\//g, "$1"); // of a path its last part
+  const doing = (replica.progress || "starting").split(" ").map(lastPart).join(" ");
   const capital = doing[0].toUpperCase() + doing.slice(1);
   if (!isKnown) return capital;
   return `${capital} · ${size(replica.progress_done)} of ${size(replica.progress_total)}, ${percent(part)}`;
 }
+
+const lastPart = (word) => (word.startsWith("/") ? word.split("/").at(-1) : word); // of a path
 
 /** The last two minutes of a rate. */
 export class Line {

@@ -42,7 +42,7 @@ export class Overview {
     const requests = `${count(gateway.open_requests)} open · ${plural(gateway.requests, "request")} · ${plural(gateway.failures, "failure")}`;
     this.#gateway.show(gateway.state, gateway.reason && gateway.state !== "ready" ? gateway.reason : `${requests} · ${gateway.listen.join(", ")}`,
       gateway.state === "ready" ? "good" : "bad");
-    this.#showReload(daemon.last_reload);
+    this.#showReload(daemon.state === "reloading" ? "under way" : daemon.last_reload);
     this.#showMemory(models, daemon, devices);
   }
 
@@ -54,8 +54,8 @@ export class Overview {
   #showReload(outcome) {
     const event = this.#lastReload;
     const [first, ...rest] = event ? event.message.split("\n") : [""];
-    const why = first.replace(/^reload begins: /, "");
-    const more = event ? `${time(event.time)} · ${why}` : "The configuration of the start holds.";
+    const why = first.replace(/^reload (begins: )?/, "");
+    const more = event ? [time(event.time), why].filter((each) => each !== outcome).join(" · ") : "The configuration of the start holds.";
     this.#reload.show(outcome || "none yet", more, OUTCOMES[outcome] ?? "");
     this.problems.hidden = OUTCOMES[outcome] !== "bad" || !rest.length;
     setText(this.#problems.title, first && `The last ${first}:`);
