@@ -51,4 +51,6 @@ def test_where_the_kernel_does_not_tell_nothing_is_let_go_of(
 ) -> None:
     """As in a sandbox; it is no reason to fail."""
     monkeypatch.setattr(code, "MAPS", tmp_path / "missing")
+    with pytest.raises(FileNotFoundError):
+        next(code.unwritten())
     code.let_go()
