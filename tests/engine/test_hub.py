@@ -4,6 +4,7 @@ import hashlib
 import json
 import threading
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -200,6 +201,17 @@ def test_what_was_left_is_gone_on_from(fake_hub: FakeHub, cache: Path) -> None:
     assert fake_hub.ranges == ["bytes=300-"]
     assert (reports[0], reports[-1]) == (300, len(content))
     assert [each.name for each in blobs.iterdir()] == [etag]
+
+
+def test_two_that_want_the_same_fetch_it_once(fake_hub: FakeHub, cache: Path) -> None:
+    """The other one waits, and finds it there."""
+    content = b"0123456789" * 100_000
+    fake_hub.repositories["org/gguf"] = {"a-Q4_K_M.gguf": content}
+    with ThreadPoolExecutor() as pool:
+        finds = [pool.submit(find, HubSource("org/gguf")) for _ in range(4)]
+    assert {each.result().read_bytes() for each in finds} == {content}
+    assert fake_hub.served == ["a-Q4_K_M.gguf"]
+    assert len(list((cache / "models--org--gguf" / "blobs").iterdir())) == 1
 
 
 def test_more_than_there_is_is_fetched_anew(fake_hub: FakeHub, cache: Path) -> None:

@@ -227,5 +227,5 @@ def _watch(path: Path, name: str, bar: Bar, is_over: threading.Event) -> None:
             for replica in client.call("Status", model=name)["models"][0]["replicas"]:
                 if replica["progress"]:
                     done, total = replica["progress_done"], replica["progress_total"]
-                    bar.tell(done, total, replica["progress"])
+                    bar.tell(done, total, replica["progress"].partition(" /")[0])
     client.close()

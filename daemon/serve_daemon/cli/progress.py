@@ -23,6 +23,7 @@ class Bar:
         self._began = self._told_at = time.monotonic()
         self._first: int | None = None
         self._is_shown = False
+        self._last = ""
 
     def tell(self, done: int, total: int, what: str = "") -> None:
         """Bytes, or nothing where both are 0; `what` is being done."""
@@ -38,7 +39,8 @@ class Bar:
             width = shutil.get_terminal_size().columns - 1
             click.echo(f"{CLEAR_LINE}{line[:width]}", err=True, nl=False)
             self._is_shown = True
-        else:
+        elif line != self._last:
+            self._last = line
             click.echo(line, err=True)
 
     def end(self) -> None:

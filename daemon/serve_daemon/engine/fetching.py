@@ -8,7 +8,7 @@ import fcntl
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from importlib import import_module
 from pathlib import Path
 from typing import IO, Any
@@ -67,16 +67,16 @@ class _File:
         if self._stop.is_set():
             raise Stopped
         about = get_hf_file_metadata(self._url)
-        blob = _blobs(self._repository) / str(about.etag)
-        size = about.size or 0
+        if about.etag is None or about.size is None:
+            return  # the library knows what to do then
+        blob = _blobs(self._repository) / about.etag
         blob.parent.mkdir(parents=True, exist_ok=True)
-        partial = blob.with_name(f"{blob.name}{PARTIAL_SUFFIX}")
-        with _alone(partial) as file:
-            if blob.exists():  # another process, which was waited for, may have fetched it
-                self._arrived(size)
-                return
-            self._complete(file, size)
-            partial.replace(blob)
+        if not blob.exists():
+            with _alone(blob.with_name(f"{blob.name}{PARTIAL_SUFFIX}"), blob) as partial:
+                if partial is not None:
+                    self._complete(partial, about.size)
+                    return
+        self._arrived(about.size)
 
     def _complete(self, file: IO[bytes], size: int) -> None:
         """Append what is missing, over as many connections as that takes."""
@@ -121,11 +121,21 @@ def _blobs(repository: str) -> Path:
 
 
 @contextmanager
-def _alone(path: Path) -> Iterator[IO[bytes]]:
-    """The file, to append to by one process at a time."""
+def _alone(path: Path, target: Path) -> Iterator[IO[bytes] | None]:
+    """The file, to append to by one process at a time, which becomes `target` when it is done.
+
+    None where that is there by the time that it is our turn.
+    """
     with path.open("ab") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
-        yield file
+        if not target.exists():
+            yield file
+            path.replace(target)
+            return
+        with suppress(FileNotFoundError):  # what the other one has renamed, or one too many
+            if path.samefile(f"/proc/self/fd/{file.fileno()}"):
+                path.unlink()
+    yield None
 
 
 def _is_refusal(error: BaseException) -> bool:

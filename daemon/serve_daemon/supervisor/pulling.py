@@ -27,7 +27,9 @@ class Pulling:
     def __init__(self, log: Log) -> None:
         self._log = log
 
-    async def pull(self, source: str, model: Model | None) -> AsyncGenerator[Progress | Pulled, None]:
+    async def pull(
+        self, source: str, model: Model | None
+    ) -> AsyncGenerator[Progress | Pulled, None]:
         """How far it is, then where it lies; with what `model` says of its source, if it is one's.
 
         A caller that stops to read ends it. Raises `PullFailed`.
