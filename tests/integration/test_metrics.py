@@ -121,7 +121,8 @@ async def disturb(daemon: RunningDaemon, kind: str) -> None:
 
 async def test_what_becomes_of_requests(daemon: RunningDaemon) -> None:
     """Also of those that no engine ever had; names that nobody serves are no labels."""
-    await daemon.started(MODELS + '[models.idle]\nsource = "fake:"\n')
+    vectors = '[models.v]\nsource = "fake:dimensions=4"\nengine = "embedding"\n'
+    await daemon.started(f'{MODELS}{vectors}[models.idle]\nsource = "fake:"\n')
     await daemon.ask("Stop", model="idle", wait=True)
     async with daemon.http() as client:
         page = Page(daemon, client)
@@ -136,9 +137,27 @@ async def test_what_becomes_of_requests(daemon: RunningDaemon) -> None:
         assert page.value("serve_daemon_requests_total", **refused) == 1
         assert page.value("serve_daemon_http_responses_total", code="404") == 1
         labelled = {dict(labels).get("model_name") for _, labels in page.samples}
-        assert labelled == {None, "m", "idle", "other/one"}
+        assert labelled == {None, "m", "v", "idle", "other/one"}
         of_m = [labels for name, labels in page.samples if name == "serve_daemon_requests_total"]
         assert sum(page.samples["serve_daemon_requests_total", each] for each in of_m) == 2
+        await answer_some(client, page)
+
+
+async def answer_some(client: httpx.AsyncClient, page: Page) -> None:
+    """Two answers are two requests; one that stops at a text has stopped; vectors are no tokens."""
+    both = {"model": "m", "prompt": "x", "max_tokens": 3, "n": 2}
+    assert (await client.post("/v1/completions", json=both)).status_code == 200
+    stopping = {"model": "m", "prompt": "x", "max_tokens": 50, "stop": "4"}
+    reply = await client.post("/v1/completions", json=stopping)
+    assert reply.json()["choices"][0]["finish_reason"] == "stop"
+    vectors = {"model": "v", "input": ["one", "another"]}
+    told = (await client.post("/v1/embeddings", json=vectors)).json()["usage"]["prompt_tokens"]
+    await page.until("vllm:request_success_total", 1, model_name="v", finished_reason="stop")
+    assert page.value("vllm:prompt_tokens_total", model_name="v") == told
+    assert page.value("vllm:time_to_first_token_seconds_count", model_name="v") == 0
+    succeeded = "vllm:request_success_total"
+    assert page.value(succeeded, model_name="m", finished_reason="length") == 2
+    assert page.value(succeeded, model_name="m", finished_reason="stop") == 1
 
 
 async def test_what_is_open_is_told(daemon: RunningDaemon) -> None:

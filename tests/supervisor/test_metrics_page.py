@@ -1,16 +1,19 @@
 """The whole page of metrics: what is on it, in the manual, and on the board for Grafana."""
 
+import asyncio
 import json
 import re
 from typing import Any
 
 import pytest
+from msgspec import structs
 from prometheus_client import Metric
 from prometheus_client.parser import text_string_to_metric_families
 
 import source
-from fakes.calls import call
+from fakes.calls import call, model
 from fakes.managed import Managed
+from fakes.units import heartbeat
 from serve_daemon.supervisor.metrics import Totals
 from serve_daemon.supervisor.metrics_facts import Facts
 from serve_daemon.supervisor.metrics_page import page
@@ -76,6 +79,26 @@ async def test_what_is_told_is_on_the_page(managed: Any) -> None:
     assert samples["serve_daemon_engines_up", 'a"b', None] == 1
     assert samples["serve_daemon_gateways_up", None, None] == 1
     assert not any("e2e" in str(name) for name, *_ in samples)  # nothing was seen of it
+
+
+async def test_the_status_tells_the_pace_and_what_waits(
+    managed: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of all engines of a model, and of all gateways."""
+    world: Managed = managed('[models.m]\nsource = "/models/m"\nreplicas = 2\n')
+    world.started()
+    monkeypatch.setattr(asyncio.get_running_loop(), "time", world.clock.time)
+    for tokens in (0, 30):
+        world.clock.advance(1.0)
+        for engine in world.engines("m"):
+            beat = structs.replace(heartbeat(), generated_tokens=tokens, prompt_tokens=9)
+            engine.listener.on_message(beat)
+    for gateway in world.gateways():
+        gateway.listener.on_message(Counted([ModelCounts("m", 3, 1, {})]))
+    told = await model(world)
+    assert (told["open_requests"], told["queued"], told["tokens_per_second"]) == (3, 1, 60.0)
+    figures = [(each["tokens_per_second"], each["prompt_tokens"]) for each in told["replicas"]]
+    assert figures == [(30.0, 9), (30.0, 9)]
 
 
 def test_the_board_asks_for_what_there_is(empty: list[Metric]) -> None:
