@@ -31,6 +31,7 @@ class AcceleratorError(RuntimeError):
         (AcceleratorError("CUDA error: unknown error"), Reason.DEVICE, "unknown error"),
         (RuntimeError("no CUDA-capable device is detected"), Reason.DEVICE, "no CUDA-capable"),
         (ModuleNotFoundError("No module named 'gguf'", name="gguf"), Reason.CONFIG, "install gguf"),
+        (ModuleNotFoundError("no torch", name="torch"), Reason.CONFIG, "servectl engine install"),
         (ImportError("requires flash_attn"), Reason.CONFIG, "install what is missing"),
         (OSError(errno.ENOSPC, "No space left on device"), Reason.CONFIG, "make room"),
         (ValueError("two\nlines"), Reason.INTERNAL, "ValueError: two lines"),

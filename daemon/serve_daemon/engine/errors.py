@@ -75,6 +75,8 @@ def _mentions(text: str, phrases: tuple[str, ...]) -> bool:
 
 
 def _install_hint(error: ImportError) -> str:
+    if error.name == "torch":  # an interpreter that was never meant for engines, like the package's
+        return "servectl engine install makes an environment for engines; see [engine] python"
     if error.name:
         package = error.name.partition(".")[0]
         return f"pip install {package} into the engine's Python environment"
