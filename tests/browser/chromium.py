@@ -149,7 +149,8 @@ class Browser:
     async def until_shown(self, text: str, selector: str = "body") -> None:
         """Return when the text stands in what people see of an element."""
         quoted = text.replace("\\", "\\\\").replace("`", "\\`")
-        await self.until(f"document.querySelector(`{selector}`)?.innerText.includes(`{quoted}`)")
+        found = f"document.querySelector(`{selector}`)"
+        await self.until(f"{found}?.checkVisibility() && {found}.innerText.includes(`{quoted}`)")
 
     async def screenshot(self, file: Path) -> None:
         """Of the page as it is seen, into a PNG."""

@@ -113,7 +113,7 @@ class Scenes:
             yield "loading"
         await self.reload(self.world.failed)
         await self.browser.until_shown("What to do", self.card(self.world.fails))
-        await self.browser.until_shown("The last reload failed", ".overview .notice")
+        await self.browser.until_shown(self.world.fails, ".overview .notice")
         yield "failed"
 
     @contextlib.contextmanager
@@ -133,9 +133,10 @@ class Scenes:
 
     async def ask(self, question: str) -> None:
         """Something in the chat; returns when the answer has become a few lines."""
+        await self.browser.value("(document.querySelector('#chat-temperature').value = 0)")
         await self.browser.type("#chat-message", question + ENTER)
         await self.browser.until(
-            "document.querySelector('.turn.assistant .said')?.textContent.length > 150"
+            "document.querySelector('.turn.assistant .said')?.textContent.length > 300"
         )
         await self.browser.until("document.querySelector('.rate dd').textContent > 0")
 

@@ -3,11 +3,13 @@
 import os
 import signal
 
+import msgspec
 import pytest
 
 from browser.chromium import ENTER, Browser
 from browser.scenes import UI
 from integration.daemon import RunningDaemon
+from serve_daemon.wire.messages import Submit, ToEngine
 
 COUNTING = '[models.m]\nsource = "fake:text=count,token_delay=0.02"\n'
 ECHO = '[models.m]\nsource = "fake:"\n'
@@ -136,7 +138,7 @@ async def test_an_answer_can_be_stopped_and_gone_on_from(
     await browser.until_shown("1 2 3", ".turn.assistant .said")
     await browser.click("#chat-stop")
     assert "Stopped" in await answer(browser, 1)
-    await daemon.until(lambda status: status["models"][0]["replicas"][0]["running"] == 0)
+    await daemon.until_true(lambda: daemon.model("m")["replicas"][0]["running"] == 0)
     await say(browser, "go on")
     await browser.until("document.querySelectorAll('.said')[3]?.textContent.includes('1 2 3')")
     await browser.click("#chat-stop")
@@ -145,6 +147,25 @@ async def test_an_answer_can_be_stopped_and_gone_on_from(
     assert await browser.value("document.querySelectorAll('.turn').length") == 0
     focus = "document.activeElement.id"
     assert await browser.value(focus) == "chat-message"
+
+
+async def test_what_is_set_for_the_chat_is_asked_for(
+    daemon: RunningDaemon, browser: Browser
+) -> None:
+    """And nothing else, as the engine gets it."""
+    record = daemon.directory / "record"
+    await look(daemon, browser, f'[models.m]\nsource = "fake:temperature=0.7,record={record}"\n')
+    await say(browser, "as it is")
+    await answer(browser, 1)
+    await browser.click(".options summary")
+    await browser.type("#chat-temperature", "0.3")
+    await browser.type("#chat-instructions", "Be brief.")
+    await say(browser, "otherwise")
+    assert "otherwise" in await answer(browser, 2)
+    told = [msgspec.json.decode(line, type=ToEngine) for line in record.read_bytes().splitlines()]
+    first, second = (each for each in told if isinstance(each, Submit))
+    assert [first.sampling.temperature, second.sampling.temperature] == [0.7, 0.3]
+    assert len(second.tokens) > 2 * len(first.tokens) + len("Be brief.")
 
 
 async def test_what_goes_wrong_with_an_answer_is_said(

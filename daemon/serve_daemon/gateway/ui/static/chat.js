@@ -85,7 +85,7 @@ export class Chat {
   async #answer(model, text, turn) {
     const question = { type: "message", role: "user", content: text };
     const input = [...this.#history, question];
-    const body = JSON.stringify({ model, input, stream: true, store: false });
+    const body = JSON.stringify({ model, input, stream: true, store: false, ...wishes() });
     try {
       const options = { method: "POST", body, headers: { "Content-Type": "application/json" }, signal: this.#abort.signal };
       for await (const event of events(await ask("v1/responses", options))) turn.take(event.data);
@@ -120,6 +120,16 @@ export class Chat {
     [send.hidden, stop.hidden] = [isBusy, !isBusy];
     if (hadFocus) (isBusy ? stop : this.message).focus();
   }
+}
+
+/** What was set under the options; the rest is left to the model. */
+function wishes() {
+  const temperature = byId("chat-temperature").valueAsNumber;
+  const instructions = byId("chat-instructions").value.trim();
+  return {
+    ...(Number.isNaN(temperature) ? {} : { temperature }),
+    ...(instructions ? { instructions } : {}),
+  };
 }
 
 /** One answer, as it comes. */
