@@ -18,9 +18,9 @@ def test_one_model_is_shown_at_length() -> None:
         "     Engine: continuous, sdpa attention",
         "     Device: cpu, bfloat16",
         "     Limits: 32 requests, 8192 tokens each",
-        "   Requests: 3 running, 1 waiting",
-        "  Generated: 12345 tokens in 300 steps",
-        "     Memory: 537.0M, 600.0M at most",
+        "   Requests: 3 running, 2 waiting",
+        "  Generated: 12345 tokens in 300 steps, 61.5 tokens/s now",
+        "     Memory: 537.0M, 600.0M at most so far",
         "    Engines: e1 (PID 1250, ready, serving, cpu, up 3min)",
     ]
 
@@ -37,6 +37,14 @@ def test_what_an_engine_was_expected_to_take_is_shown() -> None:
     assert "Memory" not in asleep
     assert "Estimate" not in asleep
     assert "Memory: 1.0M\n" in text(detail(model(memory=MEBIBYTE, peak_memory=0), NOW))
+
+
+def test_what_an_engine_may_take_is_shown() -> None:
+    """Beside what it takes."""
+    limited = model(memory_max=2**30, tokens_per_second=0.0)
+    shown = text(detail(limited, NOW))
+    assert "Memory: 537.0M, 600.0M at most so far, 1.0G allowed an engine\n" in shown
+    assert "Generated: 12345 tokens in 300 steps\n" in shown
 
 
 def test_a_failed_model_shows_why_and_its_last_log_records() -> None:

@@ -1,81 +1,118 @@
-"""The state as people read it: a table."""
+"""The state as people read it: a tree."""
 
 import click
 import pytest
 
-from cli.documents import NOW, model, replica, status, text
-from serve_daemon.cli.status import WIDTH, overview, size, timespan
+from cli.documents import MEBIBYTE, NOW, Document, last_exit, model, replica, status, text
+from serve_daemon.cli.status import overview, size, timespan
 
 OVERVIEW = """\
 ● serve-daemon 0.1.0 - running, /etc/serve.toml (PID 1234, up 2h 5min, 43.0M, last reload applied)
 ● gateway - ready on 127.0.0.1:8000, unix:/run/api.sock (PID 1240, 4 open, 345 requests, 0 failed)
 
-  MODEL               STATE     SINCE   PID  ENGINE      DEVICE           RUN  WAIT  MEMORY
-● smollm2             ready      3min  1250  continuous  cpu/bfloat16       3     1  537.0M
-● embedder            starting   3min     -  continuous  cpu/bfloat16       0     0       -
-    loading 45 %
-↻ Qwen/Qwen3-8B-GGUF  backoff      3s     -  continuous  cuda:0/bfloat16    0     0       -
-    the engine was killed by SIGKILL; next try in 4s
-○ old                 stopped   1d 1h     -  continuous  cpu/bfloat16       0     0       -
-{cross} broken              failed     3min     -  continuous  cpu/bfloat16       0     0       -
-    no such file: /m""".replace("{cross}", "\N{MULTIPLICATION SIGN}")
+  MODEL               STATE     SINCE   PID  DEVICE           TOKENS/S  RUN  WAIT  MEMORY    PEAK
+● smollm2             ready      3min        cpu/bfloat16         61.5    3     2  537.0M  600.0M
+  └─ e1               ready      3min  1250  cpu                  61.5    3     1  537.0M  600.0M
+● embedder            starting   3min        cpu/bfloat16         61.5    0     1       -  600.0M
+  ├─ e1               starting   3min  1250  cpu                  61.5    0     0  537.0M  600.0M
+  │   downloading org/name [█████···············] 25% of 8.0G
+  └─ e2               starting   3min  1250  cpu                  61.5    0     0  537.0M  600.0M
+      loading
+↻ Qwen/Qwen3-8B-GGUF  backoff      3s        cuda:0/bfloat16      61.5    0     1       -  600.0M
+    the engine was killed by SIGKILL; next try in 4s; 2 restarts
+    last exit: e1 3min ago, crash: killed by SIGSEGV
+○ old                 stopped   1d 1h        cpu/bfloat16         61.5    0     1       -  600.0M
+{x} broken              failed     3min        cpu/bfloat16         61.5    0     1       -  600.0M
+    source: no such file: /m""".replace("{x}", "\N{MULTIPLICATION SIGN}")
 
 
-def test_an_overview_is_daemon_gateway_and_a_row_for_each_model() -> None:
-    """The whole state at a glance."""
+def test_an_overview_is_a_tree_of_models_and_engines() -> None:
+    """The whole state at a glance; why something does not serve below it."""
+    gone: Document = {"pid": None, "memory": 0, "replicas": []}
+    arriving = {"progress": "downloading org/name", "progress_done": 2**31, "progress_total": 2**33}
+    early = {"phase": "starting", "role": "successor", "running": 0, "waiting": 0}
     document = status(
         model(),
         model(
             "embedder",
+            **gone
+            | {
+                "replicas": [
+                    replica(**early, **arriving),
+                    replica(id="e2", **early, progress="loading"),
+                ]
+            },
             state="starting",
-            pid=None,
-            memory=0,
-            replicas=[replica(phase="starting", running=0, waiting=0, progress="loading 45 %")],
         ),
         model(
             "Qwen/Qwen3-8B-GGUF",
+            **gone,
             state="backoff",
             reason="the engine was killed by SIGKILL",
             retry_in=4.2,
-            pid=None,
-            memory=0,
+            restarts=2,
+            last_exit=last_exit(),
             since=NOW - 3,
             device="cuda:0",
-            replicas=[],
         ),
-        model("old", state="stopped", pid=None, memory=0, since=NOW - 90_000, replicas=[]),
-        model("broken", state="failed", reason="no such file: /m", pid=None, replicas=[], memory=0),
+        model(
+            "old",
+            **gone,
+            state="stopped",
+            since=NOW - 90_000,
+            last_exit=last_exit(result="stopped"),
+        ),
+        model(
+            "broken",
+            **gone,
+            state="failed",
+            reason="source: no such file: /m",
+            last_exit=last_exit(message="no such file: /m"),
+        ),
     )
-    assert text(overview(document, NOW)) == OVERVIEW
+    assert text(overview(document, NOW, 100)) == OVERVIEW
 
 
-def test_a_long_name_or_reason_is_cut_to_the_width() -> None:
-    """A table does not wrap."""
-    long = model("org/" + "x" * 90, state="failed", reason="r" * 200 + "\nsecond line")
-    document = status(long)
+def test_a_wide_terminal_has_what_an_engine_should_and_may_take() -> None:
+    """Estimate and limit, beside what it takes."""
+    shown = text(overview(status(model(estimate={"total": 900 * MEBIBYTE}, memory_max=2**30)), NOW))
+    assert "MEMORY    PEAK  ESTIMATE   MAX\n" in shown
+    assert "537.0M  600.0M    900.0M  1.0G\n" in shown
+
+
+@pytest.mark.parametrize("width", [60, 80, 100, 120])
+def test_it_keeps_to_the_width_of_the_terminal(width: int) -> None:
+    """Columns are left out, names cut, reasons wrapped; nothing breaks a line."""
+    long = model("org/" + "x" * 90, state="failed", reason="reason " * 40 + "\nthe hint")
+    document = status(long, model("other"))
     document["daemon"]["config"] = "/srv/" + "x" * 90
     document["gateway"]["listen"] = ["127.0.0.1:8000"] * 8
-    lines = text(overview(document, NOW)).splitlines()
-    assert [len(line) for line in lines if line] == [WIDTH] * 5
-    assert "second line" not in "".join(lines)
+    lines = text(overview(document, NOW, width)).splitlines()
+    assert max(map(len, lines)) <= width
+    heads = next(line for line in lines if "MODEL" in line)
+    assert [name in heads for name in ("STATE", "MEMORY")] == [True, True]
+    assert ("ESTIMATE" in heads) == (width == 120)
+    assert "the hint" in text(overview(document, NOW))  # where no window has an end
 
 
 def test_no_models_are_said_to_be_none() -> None:
-    """An empty table would leave open whether something is missing."""
-    assert text(overview(status(), NOW)).endswith("No models are configured.")
+    """An empty table would leave open whether something is missing; and what to do."""
+    assert text(overview(status(), NOW)).endswith("No models are configured: servectl add SOURCE.")
 
 
-def test_a_model_that_is_replaced_says_so() -> None:
-    """The row is that of the engine that serves; the one that loads is mentioned."""
+def test_an_engine_that_takes_over_or_leaves_says_so() -> None:
+    """There is another one that serves."""
     coming = replica(id="e2", phase="starting", role="successor", progress="loading")
     shown = text(overview(status(model(replicas=[replica(), coming])), NOW))
-    assert "a new engine takes over loading" in shown
+    assert shown.endswith("\n      takes over; loading")
+    going = replica(id="e0", phase="draining", role="leaving")
+    assert "\n  │   leaves\n" in text(overview(status(model(replicas=[going, replica()])), NOW))
 
 
 def test_a_model_that_serves_uncompiled_says_so() -> None:
-    """Once, however many of its engines compile; it is slower than it will be."""
-    shown = text(overview(status(model(replicas=[replica(progress="compiling")] * 2)), NOW))
-    assert shown.endswith("537.0M\n    compiling")
+    """It is slower than it will be."""
+    shown = text(overview(status(model(replicas=[replica(progress="compiling")])), NOW))
+    assert shown.endswith("\n      compiling")
 
 
 def test_the_gateways_reason_is_shown_while_it_is_not_ready() -> None:
@@ -85,7 +122,7 @@ def test_the_gateways_reason_is_shown_while_it_is_not_ready() -> None:
     document["gateway"]["listen"] = ["[::1]:80"]
     shown = text(overview(document, NOW))
     assert "↻ gateway - backoff on [::1]:80 (4 open" in shown
-    assert "2 restarts)\n    it crashed\n" in shown
+    assert "0 failed)\n    it crashed; 2 restarts\n" in shown
 
 
 @pytest.mark.parametrize(

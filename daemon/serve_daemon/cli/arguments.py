@@ -8,6 +8,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from serve_daemon.cli.connection import call
+from serve_daemon.cli.terminal import readable
 from serve_daemon.control.client import ControlError, Unreachable
 
 ARGUMENT_FILE = click.Path(path_type=Path, dir_okay=False, exists=True)
@@ -34,4 +35,4 @@ no_block_option = click.option(
 
 def show(lines: Iterable[str]) -> None:
     for line in lines:
-        click.echo(line)
+        click.echo(readable(line))

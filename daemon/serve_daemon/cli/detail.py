@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import click
 
-from serve_daemon.cli.status import Document, colour, dot, size, timespan
+from serve_daemon.cli.status import Document, colour, dot, last_exit, pace, size, timespan
 from serve_daemon.wire.lines import record_line
 
 
@@ -40,21 +40,26 @@ def _facts(model: Document, now: float) -> dict[str, str]:
         "Engine": f"{model['engine']}, {model['attn_implementation']} attention",
         "Device": f"{model['device']}, {model['dtype']}",
         "Limits": f"{model['max_requests']} requests{context}",
-        "Requests": f"{running} running, {waiting} waiting",
-        "Generated": f"{tokens} tokens in {steps} steps" if tokens else "",
+        "Requests": f"{running} running, {waiting + model['queued']} waiting",
+        "Generated": _generated(tokens, steps, model["tokens_per_second"]),
         "Memory": _memory(model),
         "Estimate": _estimate(model["estimate"]),
         "Restarts": str(model["restarts"] or ""),
-        "Last exit": _last_exit(model["last_exit"], now),
+        "Last exit": last_exit(model["last_exit"], now),
         "Engines": "; ".join(map(_replica, replicas)),
     }
 
 
-def _memory(model: Document) -> str:
-    if not model["memory"]:
+def _generated(tokens: int, steps: int, tokens_per_second: float) -> str:
+    if not tokens:
         return ""
-    peak = f", {size(model['peak_memory'])} at most" if model["peak_memory"] else ""
-    return f"{size(model['memory'])}{peak}"
+    now = f", {pace(tokens_per_second)} tokens/s now" if tokens_per_second else ""
+    return f"{tokens} tokens in {steps} steps{now}"
+
+
+def _memory(model: Document) -> str:
+    parts = {"": "memory", " at most so far": "peak_memory", " allowed an engine": "memory_max"}
+    return ", ".join(f"{size(model[key])}{what}" for what, key in parts.items() if model[key])
 
 
 def _estimate(estimate: Document | None) -> str:
@@ -69,16 +74,6 @@ def _estimate(estimate: Document | None) -> str:
     }
     shown = ", ".join(f"{name} {size(estimate[key])}" for name, key in parts.items())
     return f"{size(estimate['total'])} an engine ({shown})"
-
-
-def _last_exit(ended: Document | None, now: float) -> str:
-    """When and how a process ended, and what that is taken for."""
-    if ended is None:
-        return ""
-    how = ended["signal"] or f"status {ended['status']}"
-    is_said = how in ended["message"] or ended["signal"] == ended["status"]  # both None: never ran
-    result = ended["result"] if is_said else f"{ended['result']} ({how})"
-    return f"{ended['id']} {timespan(now - ended['time'])} ago, {result}: {ended['message']}"
 
 
 def _without_model(record: Document) -> Document:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-from serve_daemon.cli import lines, status
+from serve_daemon.cli import lines, status, terminal
 from serve_daemon.cli.arguments import any_model_argument, json_option, show
 from serve_daemon.cli.connection import call, connected
 from serve_daemon.cli.detail import detail
@@ -40,7 +40,7 @@ def show_status(model: str | None, *, count: int, as_json: bool) -> None:
     elif model:
         show(detail(document["models"][0], time.time()))
     else:
-        show(status.overview(document, time.time()))
+        show(status.overview(document, time.time(), terminal.width()))
 
 
 @click.command()
