@@ -13,7 +13,7 @@ Model = Mapping[str, Any]  # as the control interface has it
 
 
 class Facts(Struct, frozen=True):
-    """All that the page tells; the first two are as the control interface has them."""
+    """All that the page tells; the first two are as the control interface has them, or a part."""
 
     daemon: Mapping[str, Any]
     models: list[Model]

@@ -9,7 +9,7 @@ from serve_daemon.supervisor.instance import Phase
 from serve_daemon.supervisor.manager import Manager
 from serve_daemon.supervisor.metrics_facts import Facts
 from serve_daemon.supervisor.reload import Reloader
-from serve_daemon.supervisor.status import model_status
+from serve_daemon.supervisor.status import model_figures
 
 
 def facts(manager: Manager, reloader: Reloader, daemon: dict[str, Any]) -> Facts:
@@ -21,7 +21,7 @@ def facts(manager: Manager, reloader: Reloader, daemon: dict[str, Any]) -> Facts
     ready = [each for each in manager.gateway.instances() if each.phase is Phase.READY]
     return Facts(
         daemon=daemon,
-        models=[model_status(each, manager, [], now) for each in manager.models.values()],
+        models=[model_figures(each, manager, now) for each in manager.models.values()],
         totals=metrics.totals,
         num_gateways=len(ready),
         reloads=reloader.outcomes,

@@ -27,8 +27,7 @@ def model_status(
     ready = serving.ready if serving and isinstance(serving.ready, EngineReady) else None
     is_open, queued = manager.metrics.open_requests(manager.gateway.instances(), unit.name)
     return {
-        "name": unit.name,
-        "state": unit.state,
+        **model_figures(model, manager, now),
         "reason": unit.reason,
         "since": _unix(unit.since, now),
         "pid": serving.pid if serving else None,
@@ -43,6 +42,21 @@ def model_status(
         ),
         "max_requests": ready.max_requests if ready else settings.max_requests,
         "max_context": ready.max_context if ready else settings.max_context,
+        "estimate": _estimate(manager.room.need(unit.spec[0])),
+        "restarts": unit.restarts,
+        "retry_in": None if unit.retry_at is None else max(unit.retry_at - now, 0.0),
+        "last_exit": _last_exit(unit, now),
+        "log": records,
+    }
+
+
+def model_figures(model: ModelUnit, manager: Manager, now: float) -> dict[str, Any]:
+    """Those of a `Model`'s fields that are soon told, however many models there are."""
+    unit = model.unit
+    is_open, queued = manager.metrics.open_requests(manager.gateway.instances(), unit.name)
+    return {
+        "name": unit.name,
+        "state": unit.state,
         "memory": sum(_used_bytes(each) for each in unit.instances()),
         "peak_memory": sum(peak_bytes(each) for each in unit.instances()),
         "memory_max": manager.shares.memory_max(unit.name) or None,
@@ -50,10 +64,6 @@ def model_status(
         "open_requests": is_open,
         "queued": queued,
         "tokens_per_second": sum(each.pace.per_second(now) for each in unit.instances()),
-        "restarts": unit.restarts,
-        "retry_in": None if unit.retry_at is None else max(unit.retry_at - now, 0.0),
-        "last_exit": _last_exit(unit, now),
-        "log": records,
         "replicas": [
             _replica(each, member, now)
             for member in unit.all_units()

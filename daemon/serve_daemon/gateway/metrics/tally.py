@@ -60,6 +60,7 @@ class Tally:
             self._meter.next_tokens(count, now - self._last)
         else:
             self._meter.first_tokens(count)
+            now = self._first or now
         self._last = now
         self._generated += count
 
