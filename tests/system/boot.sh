@@ -1,8 +1,9 @@
 #!/bin/sh
 # Becomes a systemd that is PID 1 of the namespaces it was started in, and whose writes stay there.
 #
-# Wants SYSTEMD (the program), UNITS (a directory: its files become units), SYSUSERS (a file) and
-# KEEP (directories, separated by colons, that stay visible wherever they are).
+# Wants SYSTEMD (the program), UNITS (a directory: its files become units), SYSUSERS (a file, or
+# nothing), and directories, separated by colons: KEEP, that stay visible wherever they are, and
+# OVERLAID, that are the host's to read and our own to write, as a package needs them.
 set -eu
 
 mount --make-rprivate /
@@ -21,6 +22,15 @@ done
 # systemd-tmpfiles must not clean the host's, and services must not write there.
 for directory in /tmp /var/tmp /var/log /var/lib /var/cache; do
     mount -t tmpfs tmpfs "$directory"
+done
+number=0
+for directory in $OVERLAID; do
+    umount "$directory" 2> /dev/null || true
+    number=$((number + 1))
+    written=/run/overlaid/$number
+    mkdir -p "$written/upper" "$written/work"
+    mount -t overlay overlay "$directory" \
+        -o "lowerdir=$directory,upperdir=$written/upper,workdir=$written/work"
 done
 cp -a /etc /run/etc
 mount --bind /run/etc /etc
@@ -43,7 +53,7 @@ for directory in $KEEP; do
     mount --rbind "/run/kept/$number" "$directory"
 done
 
-systemd-sysusers "$SYSUSERS"
+[ -z "$SYSUSERS" ] || systemd-sysusers "$SYSUSERS"
 # What is mounted on top of itself is refused, and the host may have it here as well.
 mount -t tmpfs tmpfs /sys/fs/cgroup
 mount -t cgroup2 cgroup2 /sys/fs/cgroup

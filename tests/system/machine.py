@@ -23,8 +23,10 @@ LIFE_SECONDS = 1800
 COMMAND_SECONDS = 300
 NAMESPACES = (
     *("--fork", "--pid", "--kill-child", "--mount-proc"),
-    *("--mount", "--uts", "--ipc", "--cgroup"),
+    *("--mount", "--uts", "--ipc"),
 )
+# Only what becomes systemd is in the group: with anything else there it could divide it no further.
+ENTER = 'echo 0 > "$0/cgroup.procs" && exec unshare --cgroup "$@"'
 
 
 class NoMachine(Exception):  # noqa: N818 - it names what can't be had
@@ -82,9 +84,9 @@ def booted(units: Path) -> Iterator[Machine]:
     Raises `NoMachine` if the kernel, or whoever runs this, does not allow it.
     """
     with _control_group() as group, _notify_socket() as (listening, address):
-        enter = f'echo $$ > "{group}/cgroup.procs" && exec timeout {LIFE_SECONDS} "$@"'
+        entering = ["/bin/sh", "-c", ENTER, str(group), str(BOOT)]
         process = subprocess.Popen(
-            ["/bin/sh", "-c", enter, "sh", "unshare", *NAMESPACES, str(BOOT)],
+            ["timeout", str(LIFE_SECONDS), "unshare", *NAMESPACES, *entering],
             env=_environment(units) | {"NOTIFY_SOCKET": address},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
@@ -92,7 +94,9 @@ def booted(units: Path) -> Iterator[Machine]:
             start_new_session=True,
         )
         try:
-            yield Machine(_wait_until_booted(listening, process))
+            pid = _wait_until_booted(listening, process)
+            listening.close()  # else systemd would wait for somebody to read what it does later
+            yield Machine(pid)
         finally:
             _kill(group)
             process.communicate()

@@ -3,7 +3,6 @@
 import json
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Callable
@@ -49,7 +48,7 @@ class Service:
 
     def servectl(self, *arguments: str, user: str = "root", check: bool = True) -> Completed:
         """Run servectl, by default as root."""
-        command = str(Path(sys.executable).with_name("servectl"))
+        command = str(self.machine.commands / "servectl")
         becoming = () if user == "root" else ("setpriv", f"--reuid={user}", "--init-groups")
         return self.machine.run(*becoming, command, *arguments, check=check)
 
