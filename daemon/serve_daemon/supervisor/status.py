@@ -25,7 +25,6 @@ def model_status(
     """A `Model` of the interface; `now` is the event loop's time."""
     unit, settings, serving = model.unit, model.settings, model.unit.serving
     ready = serving.ready if serving and isinstance(serving.ready, EngineReady) else None
-    is_open, queued = manager.metrics.open_requests(manager.gateway.instances(), unit.name)
     return {
         **model_figures(model, manager, now),
         "reason": unit.reason,
@@ -60,7 +59,6 @@ def model_figures(model: ModelUnit, manager: Manager, now: float) -> dict[str, A
         "memory": sum(_used_bytes(each) for each in unit.instances()),
         "peak_memory": sum(peak_bytes(each) for each in unit.instances()),
         "memory_max": manager.shares.memory_max(unit.name) or None,
-        "estimate": _estimate(manager.room.need(unit.spec[0])),
         "open_requests": is_open,
         "queued": queued,
         "tokens_per_second": sum(each.pace.per_second(now) for each in unit.instances()),
