@@ -7,6 +7,7 @@ import pytest
 
 from config.loading import loaded
 from serve_daemon.config import doubts as doubts_module
+from serve_daemon.config.control_groups import NoControlGroup
 from serve_daemon.config.doubts import doubts
 from serve_daemon.config.estimate import Estimate
 from serve_daemon.config.probe import Device, Probe
@@ -97,3 +98,51 @@ def test_an_engine_that_takes_more_than_a_device_has(monkeypatch: pytest.MonkeyP
     assert "has 8.0: lower max_context" in message
     assert found(text.format("auto")) == []
     assert [key for key, _ in found(text.format("cuda:7"))] == ["models.m.device"]
+
+
+@pytest.mark.parametrize(
+    ("has", "keys"), [({"cpu", "memory"}, []), ({"cpu"}, ["memory_max"]), (set(), ["memory_max"])]
+)
+def test_limits_that_the_kernel_can_not_keep(
+    monkeypatch: pytest.MonkeyPatch, has: set[str], keys: list[str]
+) -> None:
+    """Where version 1 of control groups has the controller, say; only of what is asked for."""
+    monkeypatch.setattr(doubts_module, "machine_controllers", lambda: has)
+    told = found("[models.m]\nsource = 'org/name'\nmemory_max = '1GiB'", None)
+    assert [key for key, _ in told] == ["models.m.source", *(f"models.m.{key}" for key in keys)]
+    assert all("no memory controller" in message for key, message in told if "memory" in key)
+
+
+def test_no_control_groups_at_all(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What is missing is said as it was found."""
+
+    def none() -> None:
+        raise NoControlGroup("cgroup2 is not mounted")
+
+    monkeypatch.setattr(doubts_module, "machine_controllers", none)
+    told = dict(found("[models.m]\nsource = 'org/name'\ncpu_weight = 7", None))
+    assert "cgroup2 is not mounted" in told["models.m.cpu_weight"]
+    assert len(found("[models.m]\nsource = 'org/name'", None)) == 1
+
+
+@pytest.mark.parametrize(
+    ("keys", "is_told"),
+    [
+        ("device = 'cpu'\nmax_context = 100\nmemory_max = '3GiB'", True),
+        ("device = 'cpu'\nmax_context = 100\nmemory_max = '4GiB'", False),
+        ("device = 'cpu'\nmemory_max = '3GiB'", False),  # its cache gets what is left
+        ("device = 'cuda:0'\nmax_context = 100\nmemory_max = '3GiB'", False),
+        ("device = 'cpu'\nmax_context = 100", False),
+    ],
+)
+def test_more_memory_than_it_may_take(
+    monkeypatch: pytest.MonkeyPatch, keys: str, *, is_told: bool
+) -> None:
+    """Of the host alone, and of what it takes at least."""
+    taken = Estimate(program=1 << 30, weights=1 << 30, kv_cache=2 << 30, workspace=0)
+    monkeypatch.setattr(doubts_module, "machine_controllers", lambda: {"cpu", "memory"})
+    monkeypatch.setattr(doubts_module, "estimate", lambda *_arguments: taken)
+    told = dict(found(f"[models.m]\nsource = 'org/name'\n{keys}"))
+    assert ("models.m.memory_max" in told) is is_told
+    if is_told:
+        assert "takes 4.0 GiB at least, and may take 3.0" in told["models.m.memory_max"]

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 
 from serve_daemon.config.certificate import expires_soon
 from serve_daemon.config.check import Finding
+from serve_daemon.config.control_groups import NoControlGroup, machine_controllers
 from serve_daemon.config.estimate import estimate
 from serve_daemon.config.load import Loaded
 from serve_daemon.config.located import located
@@ -49,6 +50,7 @@ def doubts_of_access(loaded: Loaded) -> list[Problem]:
 def _of_model(model: Model, python: str, probe: Probe | None) -> Iterator[Doubt]:
     if message := _about_source(model, python):
         yield "source", message
+    yield from _about_limits(model)
     if probe is None:
         return
     for name in dict.fromkeys(model.devices):
@@ -58,6 +60,8 @@ def _of_model(model: Model, python: str, probe: Probe | None) -> Iterator[Doubt]
             yield "device", message
     if message := _about_memory(model, python, probe):
         yield "source", message
+    if message := _about_own_limit(model, python, probe):
+        yield "memory_max", message
 
 
 def _about_source(model: Model, python: str) -> str:
@@ -75,6 +79,36 @@ def _about_source(model: Model, python: str) -> str:
         case PackageFile(package=package, file=file):
             return f"the package {package} is not installed for engines, or has no file {file}"
     return ""
+
+
+def _about_limits(model: Model) -> Iterator[Doubt]:
+    """Whether the kernel can hold engines to what their control groups are to be held to."""
+    for key, controller in (("memory_max", "memory"), ("cpu_weight", "cpu")):
+        is_asked = getattr(model, key) != Model.model_fields[key].default
+        if is_asked and (why_not := _lack_of(controller)):
+            yield key, f"is without effect on this machine: {why_not}"
+
+
+def _lack_of(controller: str) -> str:
+    try:
+        has_it = controller in machine_controllers()
+    except NoControlGroup as error:
+        return str(error)
+    return "" if has_it else f"cgroup2 has no {controller} controller here"
+
+
+def _about_own_limit(model: Model, python: str, probe: Probe) -> str:
+    """Whether an engine takes more of the host than it may; of one on a GPU nobody knows."""
+    on_host = all(each.name == "cpu" for each in known_as(model.devices[0], probe))
+    needed = estimate(model, probe, python) if model.memory_max and on_host else None
+    if needed is None:
+        return ""
+    is_cache_open = not model.max_context and not model.kv_cache_memory
+    least = needed.total - (needed.kv_cache if is_cache_open else 0)
+    if least <= model.memory_max:
+        return ""
+    takes, may = (f"{each / GIBIBYTE:.1f}" for each in (least, model.memory_max))
+    return f"an engine takes {takes} GiB at least, and may take {may}: it will be refused or killed"
 
 
 def _about_memory(model: Model, python: str, probe: Probe) -> str:
