@@ -1,6 +1,7 @@
 """Command lines of transformers serve, and the files that do the same."""
 
 import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,6 +11,7 @@ import tomli
 from click import Option
 from click.testing import Result
 
+import source
 from serve_daemon.cli.connection import EXIT_FAILED, EXIT_REFUSED
 from serve_daemon.cli.importing import translated
 from serve_daemon.cli.peer_flags import FLAGS, MODEL_ARGUMENT
@@ -160,3 +162,11 @@ def test_what_can_not_be_used_is_told(servectl: Servectl) -> None:
     assert '"mps" is no device' in value.stderr
     assert servectl("import", "--from-transformers-serve", "a/b 'x").exit_code == 2
     assert servectl("import", "--from-transformers-serve", "a/b --port x").exit_code == 2
+
+
+def test_the_guide_tells_of_every_flag_and_prints_what_the_command_does() -> None:
+    """docs/from-transformers-serve.md."""
+    guide = (source.ROOT / "docs/from-transformers-serve.md").read_text()
+    assert {each.name for each in FLAGS if f"`--{each.name}" not in guide} == set()
+    command, shown = re.findall(r'"(transformers serve [^"]*)"|```toml\n(.*?)```', guide, re.DOTALL)
+    assert translated(command[0], Path("/nowhere")).toml.partition("\n\n")[2] == shown[1]
