@@ -17,7 +17,6 @@ from serve_daemon.config.resolve import Chain, effective_model, model_chain, set
 from serve_daemon.config.schema import Config
 from serve_daemon.config.tuning import Model
 
-
 # Where the API has something, or a directory of it: no place for metrics.
 TAKEN = frozenset({"v1", "ui", "health", "ready", "openapi.json", "tokenize", "detokenize"})
 
