@@ -85,7 +85,9 @@ def test_a_value_has_the_type_of_its_key(
         ("engine.memory_limit", "1024", "memory_limit = 1024"),
         ("control.watch", "no", "watch = false"),
         ("models.m.source", "'c/d'", 'source = "c/d"  # ours'),
-        ('models."a.b".use_cuda_graph', "true", "use_cuda_graph = true"),
+        ("models.m.use_cuda_graph", "true", "use_cuda_graph = true"),
+        ('models."a.b".source', "org/a", '[models."a.b"]'),
+        ("profiles.p.dtype", "float32", "[profiles.p]"),
     ],
 )
 def test_values_as_one_types_them(
@@ -168,6 +170,13 @@ def test_a_key_is_unset(servectl: Servectl, daemon: FakeDaemon, file: Path) -> N
 def test_what_is_no_key_can_not_be_set(servectl: Servectl, file: Path, key: str) -> None:
     """A table is none, either."""
     assert servectl("config", "set", key, "1").exit_code == 2
+    assert file.read_text() == TEXT
+
+
+def test_a_model_is_not_made_by_a_mistyped_name(servectl: Servectl, file: Path) -> None:
+    """Only by a source."""
+    result = servectl("config", "set", "models.n.max_requests", "1")
+    assert (result.exit_code, "there are: m" in result.output) == (EXIT_FAILED, True)
     assert file.read_text() == TEXT
 
 

@@ -25,7 +25,7 @@ LLAMA = {
 @pytest.fixture
 def fake_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHub]:
     """A Hub on loopback, and an empty cache."""
-    from huggingface_hub import constants
+    from huggingface_hub import close_session, constants
 
     hub = FakeHub()
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "hub"))
@@ -35,6 +35,7 @@ def fake_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[FakeHu
     monkeypatch.setattr(constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     with hub.running():
         yield hub
+        close_session()  # its connections are to nobody from now on
 
 
 def test_compiled_is_chosen_for_what_it_is_tested_with() -> None:

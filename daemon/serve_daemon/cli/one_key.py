@@ -53,9 +53,23 @@ def set_value(key: str, text: str, options: Options) -> Done:
     path = reading.path_of(key)
     if table_at(path) is not None:
         raise click.BadParameter(f"{key} is a table, name a key of it")
+    _demand_a_model(path, options)
     field = field_at(path)
     value = text if field is None else toml_value(field, text)
     return set_values({path: value}, options)
+
+
+def _demand_a_model(path: KeyPath, options: Options) -> None:
+    """A name that is mistyped would make a model of itself."""
+    if path[0] != "models" or path[-1] == "source":
+        return
+    known = reading.effective(options.file)["models"]
+    if len(path) > NAMED and path[1] not in known:
+        names = ", ".join(known) or "none"
+        fail(
+            f"no model is named {path[1]!r}, `servectl add` adds one; there are: {names}",
+            EXIT_FAILED,
+        )
 
 
 def set_values(values: dict[KeyPath, Any], options: Options) -> Done:
