@@ -7,6 +7,8 @@ PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STAMP := $(VENV)/.installed
 GEMMA := $(VENV)/.gemma-installed
 JUDGES := tests/conformance/node
+BUILD := build
+DIST := dist
 
 .PHONY: venv serve test test-all chaos manual conformance screenshots check deb dist lock clean
 .PHONY: bench bench-many-streams bench-attacks bench-engine bench-profile bench-long-prompt bench-constrained bench-embeddings bench-recovery bench-token-path bench-idle bench-memory bench-gpu bench-start bench-control
@@ -54,21 +56,21 @@ check: venv  ## Linters, types, import contracts and budgets alone
 
 # Both build in a copy of what is under version control: the checkout stays as it is.
 deb:  ## Debian packages of the daemon and of its default model, in dist/
-	rm -rf build/deb
-	packaging/copy-source build/deb/source
-	cp -R build/deb/source/packaging/debian build/deb/source/debian
-	cd build/deb/source && dpkg-buildpackage --build=binary --no-sign
-	mkdir -p dist && mv build/deb/*.deb build/deb/*.buildinfo build/deb/*.changes dist
+	rm -rf $(BUILD)/deb
+	packaging/copy-source $(BUILD)/deb/source
+	cp -R packaging/debian $(BUILD)/deb/source/debian
+	cd $(BUILD)/deb/source && dpkg-buildpackage --build=binary --no-sign
+	mkdir -p $(DIST) && mv $(BUILD)/deb/*.deb $(BUILD)/deb/*.buildinfo $(BUILD)/deb/*.changes $(DIST)
 
-dist: build/tools/.installed  ## A source distribution and a wheel for PyPI, in dist/
-	rm -rf build/dist
-	packaging/copy-source build/dist
-	build/tools/bin/python -m build --outdir dist build/dist
-	build/tools/bin/twine check --strict dist/*.whl dist/*.tar.gz
+dist: $(BUILD)/tools/.installed  ## A source distribution and a wheel for PyPI, in dist/
+	rm -rf $(BUILD)/dist
+	packaging/copy-source $(BUILD)/dist
+	$(BUILD)/tools/bin/python -m build --outdir $(DIST) $(BUILD)/dist
+	$(BUILD)/tools/bin/twine check --strict $(DIST)/*.whl $(DIST)/*.tar.gz
 
-build/tools/.installed: packaging/requirements.txt
-	$(PYTHON) -m venv build/tools
-	build/tools/bin/python -m pip --disable-pip-version-check --quiet install --requirement $<
+$(BUILD)/tools/.installed: packaging/requirements.txt
+	$(PYTHON) -m venv $(BUILD)/tools
+	$(BUILD)/tools/bin/python -m pip --disable-pip-version-check --quiet install --requirement $<
 	touch $@
 
 # Each writes a section of benchmarks/RESULTS.md where it has one.
@@ -137,4 +139,4 @@ lock: venv  ## Write down the versions that are installed now
 
 clean:
 	rm -f daemon/serve_daemon/engine/kernels/*.so
-	rm -rf $(VENV) .venv-peer .venv-conformance $(JUDGES)/node_modules build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
+	rm -rf $(VENV) .venv-peer .venv-conformance $(JUDGES)/node_modules $(BUILD) $(DIST) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

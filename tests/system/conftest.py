@@ -49,7 +49,7 @@ def package(debs: list[Path]) -> Iterator[Place]:
     try:
         with packages.empty_machine(port, SOON) as machine:
             packages.listen(machine, port)
-            packages.dpkg(machine, "--install", *debs)
+            packages.install(machine, debs)
             machine.run("systemctl", "stop", "serve-daemon.service")
             yield machine, port
     except NoMachine as error:

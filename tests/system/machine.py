@@ -8,7 +8,7 @@ import socket
 import struct
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -18,6 +18,7 @@ CHECKOUT = Path(__file__).resolve().parents[2]
 PROGRAMS = (str(CHECKOUT), sys.prefix, sys.base_prefix)
 BOOT = Path(__file__).with_name("boot.sh")
 SYSUSERS = CHECKOUT / "packaging/sysusers.d/serve-daemon.conf"
+COMMANDS = Path(sys.executable).parent
 BOOT_SECONDS = 60
 LIFE_SECONDS = 1800
 COMMAND_SECONDS = 300
@@ -38,6 +39,7 @@ class Machine:
     """A booted systemd."""
 
     pid: int
+    commands: Path = COMMANDS  # where the daemon's lie in it
 
     def run(
         self, *command: str, check: bool = True, seconds: float = COMMAND_SECONDS
@@ -78,8 +80,11 @@ def missing() -> str:
 
 
 @contextlib.contextmanager
-def booted(units: Path) -> Iterator[Machine]:
+def booted(units: Path, *, overlaid: Sequence[str] = ()) -> Iterator[Machine]:
     """A machine with these units, ended and cleaned up afterwards.
+
+    With `overlaid`, directories of the host that it may write to, none of which the host sees, it
+    has no user for the service: a package is to be installed into it.
 
     Raises `NoMachine` if the kernel, or whoever runs this, does not allow it.
     """
@@ -87,7 +92,7 @@ def booted(units: Path) -> Iterator[Machine]:
         entering = ["/bin/sh", "-c", ENTER, str(group), str(BOOT)]
         process = subprocess.Popen(
             ["timeout", str(LIFE_SECONDS), "unshare", *NAMESPACES, *entering],
-            env=_environment(units) | {"NOTIFY_SOCKET": address},
+            env=_environment(units, overlaid) | {"NOTIFY_SOCKET": address},
             stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT,
             text=True,
@@ -102,13 +107,14 @@ def booted(units: Path) -> Iterator[Machine]:
             process.communicate()
 
 
-def _environment(units: Path) -> dict[str, str]:
+def _environment(units: Path, overlaid: Sequence[str]) -> dict[str, str]:
     return {
         "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
         "SYSTEMD": str(SYSTEMD),
         "UNITS": str(units),
-        "SYSUSERS": str(SYSUSERS),
+        "SYSUSERS": "" if overlaid else str(SYSUSERS),
         "KEEP": ":".join(PROGRAMS),
+        "OVERLAID": ":".join(overlaid),
     }
 
 

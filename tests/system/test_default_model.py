@@ -3,6 +3,7 @@
 import json
 import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -21,7 +22,7 @@ def test_the_default_model_answers_from_its_confinement(service: Service, machin
     service.write(MODEL, python=Path(sys.executable))
     service.systemctl("start")
     service.until(service.is_ready, CONVERSION_SECONDS)
-    fields = {"temperature": 0, "max_tokens": 20}
+    fields: dict[str, Any] = {"temperature": 0, "max_tokens": 20}
     with service.ask("Name the capital of France.", **fields) as response:
         answer = json.load(response)["choices"][0]["message"]["content"]
     assert "Paris" in answer

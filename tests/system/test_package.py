@@ -169,7 +169,7 @@ def test_a_purge_leaves_nothing(new_machine: Machine, debs: list[Path]) -> None:
     """
     before, port = files(new_machine), free_port()
     packages.listen(new_machine, port)
-    packages.dpkg(new_machine, "--install", *debs)
+    packages.install(new_machine, debs)
     service = Service(new_machine, port)
     service.until(lambda: service.models()["smollm2"]["state"] == "failed")
     assert "servectl engine install" in service.models()["smollm2"]["reason"]

@@ -59,7 +59,7 @@ def test_debian_packages_can_be_built_from_the_source_distribution(built: Path) 
 
 def test_hadolint_finds_nothing_in_the_container_file(built: Path) -> None:
     """Neither errors nor warnings."""
-    command = [built / "tools/bin/hadolint", "--failure-threshold", "warning"]
+    command = [str(built / "tools/bin/hadolint"), "--failure-threshold", "warning"]
     file = source.ROOT / "packaging/container/Containerfile"
     done = subprocess.run([*command, file], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout
