@@ -16,6 +16,7 @@ from serve_daemon.cli import (
     metrics_command,
     pull_command,
     steering,
+    top,
 )
 from serve_daemon.cli.connection import Commands
 
@@ -39,6 +40,7 @@ def main(socket: Path | None) -> None:
 
 for command in (
     *looking.COMMANDS,
+    *top.COMMANDS,
     *metrics_command.COMMANDS,
     *configuring.COMMANDS,
     *config_commands.COMMANDS,

@@ -5,7 +5,7 @@ from typing import Any
 
 import click
 
-from serve_daemon.cli.table import Cell, Column, Table, clipped, wrapped
+from serve_daemon.cli.table import Cell, Column, Row, Table, clipped, wrapped
 from serve_daemon.cli.terminal import UNLIMITED
 
 REMARK_LINES = 3
@@ -42,7 +42,6 @@ COLUMNS = (
 )
 
 Document = dict[str, Any]
-Row = tuple[Cell, ...]
 
 
 def overview(document: Document, now: float, width: int = UNLIMITED) -> Iterator[str]:

@@ -26,6 +26,9 @@ class Cell(NamedTuple):
     is_dim: bool = False
 
 
+Row = tuple[Cell, ...]
+
+
 class Table:
     """The columns that fit, as wide as these rows need; names, in the first one, may be cut."""
 
