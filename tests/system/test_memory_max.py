@@ -1,6 +1,7 @@
 """Each engine in a control group of its own: what it may take, and that it dies of that alone."""
 
 import json
+import re
 import threading
 from pathlib import Path
 from typing import Any
@@ -41,10 +42,11 @@ def test_every_process_is_in_a_group_that_says_whose_it_is(
 ) -> None:
     """systemd-cgls shows the daemon, its gateway, and each model by its name."""
     service.start('[models.m]\nsource = "fake:"\n[models."org/big"]\nsource = "fake:"\n')
-    shown = machine.run("systemd-cgls", "--no-pager", "--full", "--unit", UNIT).stdout
-    names = [line.strip("│├└─ ") for line in shown.splitlines() if "/" not in line]
-    programs = {name.rpartition("-")[0] or name for name in names if not name[0].isdigit()}
-    assert programs == {"engine-m", "engine-org_big", "gateway", "supervisor"}
+    shown = machine.run("systemd-cgls", "--no-pager", "--unit", UNIT).stdout
+    found = re.findall(r"─(engine-\S+|gateway|supervisor)", shown.replace("gateway-", "gateway "))
+    assert {re.sub(r"-e\d+$", "", name) for name in found} == {
+        *("engine-m", "engine-org_big", "gateway", "supervisor")
+    }
     assert files(machine, "m").joinpath("cgroup.procs").read_text().strip()
     assert machine.path(f"{GROUPS}/cgroup.procs").read_text() == ""
 
@@ -91,6 +93,35 @@ def test_an_engine_that_takes_too_much_dies_alone(
     assert after["m"]["last_exit"]["result"] == "oom"
     assert "memory_max of 128.0MiB" in after["m"]["last_exit"]["message"]
     assert machine.show(UNIT, "NRestarts", "ActiveState") == ["0", "active"]
+
+
+def test_a_model_that_always_takes_too_much_fails_for_that_reason(
+    service: Service, bounded: None
+) -> None:
+    """Once it has been tried often enough; the other one serves."""
+    greedy = f'source = "fake:swallow=1000"\nmemory_max = {LIMIT}\nstart_limit = 2'
+    service.write(f'[models.m]\nsource = "fake:"\n[models.greedy]\n{greedy}\n')
+    service.systemctl("start")
+    service.until(lambda: service.models()["greedy"]["state"] == "failed")
+    failed = service.models()["greedy"]
+    assert failed["reason"].startswith("oom: it took more than its memory_max of 128.0MiB; raise")
+    assert (failed["memory_max"], failed["restarts"]) == (LIMIT, 2)
+    assert service.answer("all the same") == "all the same"
+
+
+def test_what_an_engine_may_take_changes_while_it_runs(
+    service: Service, machine: Machine, bounded: None
+) -> None:
+    """By a reload, without another engine."""
+    service.start(f'[models.m]\nsource = "fake:"\nmemory_max = {LIMIT}\ncpu_weight = 50\n')
+    before, group = service.models()["m"]["pid"], files(machine, "m")
+    assert group.joinpath("memory.max").read_text() == f"{LIMIT}\n"
+    assert group.joinpath("cpu.weight").read_text() == "50\n"
+    service.write('[models.m]\nsource = "fake:"\ncpu_weight = 300\n')
+    service.systemctl("reload")
+    assert group.joinpath("memory.max").read_text() == "max\n"
+    assert group.joinpath("cpu.weight").read_text() == "300\n"
+    assert service.models()["m"]["pid"] == before
 
 
 LIMITED = f"memory_max = {LIMIT}\n[models.other]"
