@@ -45,7 +45,7 @@ chaos: venv  ## Faults of every kind around the real model, under clients that l
 conformance: venv .venv-conformance/.installed $(JUDGES)/node_modules/.installed  ## Judges of others, and SDKs, over the real model
 	cd tests && ../$(BIN)/python -m conformance --cache ../.cache
 
-manual: venv  ## What man/serve-daemon-api.7.scd says of each field, from the code
+manual: venv  ## What is made from the code: fields in serve-daemon-api(7), completions, JSON Schema
 	cd tests && ../$(BIN)/python -m manual
 
 screenshots: venv  ## The pictures of the README, in docs/images: takes chromium and chromedriver

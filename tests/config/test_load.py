@@ -35,7 +35,7 @@ PROBLEMS = [
     ("[log]\nlevel = 1\n[log.level]\n", "3:6: log.level: is already set in line 2, remove one"),
     # unknown keys
     ("[servre]", "1:2: servre: unknown key, did you mean server?"),
-    ("x = 1", "1:1: x: unknown key, remove it or use one of server, responses, log, control"),
+    ("x = 1", "1:1: x: unknown key, remove it or use one of server, responses, metrics, ui, log"),
     ("[log]\nlevels = 1", "2:1: log.levels: unknown key, did you mean level?"),
     ("log = {levels = 1}", "1:8: log.levels: unknown key, did you mean level?"),
     ("[models.a]\nextends = ''", "2:1: models.a.extends: unknown key, "),

@@ -16,8 +16,8 @@ from serve_daemon.config.tuning import Model, Profile
 
 FILE = Path(__file__).parents[2] / "etc" / "serve.toml"
 TEXT = FILE.read_text()
-# Prose begins with "# ", a key or a header at its default with "#" alone.
-ALL_KEYS = re.sub(r"(?m)^#(?=\S)", "", TEXT)
+# Prose begins with "# ", a word to editors with "#:", a key or a header at its default with "#".
+ALL_KEYS = re.sub(r"(?m)^#(?=[^\s:])", "", TEXT)
 
 KEYS: list[KeyPath] = [
     *plain_keys(),

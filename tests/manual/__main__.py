@@ -1,5 +1,6 @@
-"""Rewrite man/serve-daemon-api.7.scd from the code: make manual."""
+"""Rewrite what is made from the code, the manual of the API and files of packaging: make manual."""
 
-from manual.page import main
+from manual import page, written
 
-main()
+page.main()
+written.main()

@@ -108,4 +108,12 @@ def unset(key: str, *, as_json: bool, **options: Any) -> None:
     one_key.report(one_key.unset(key, one_key.Options(**options)), as_json=as_json)
 
 
+@config.command()
+def schema() -> None:
+    """Print the JSON Schema of the file, for editors and checkers. Needs no daemon."""
+    from serve_daemon.config.json_schema import json_schema
+
+    click.echo(json.dumps(json_schema(), indent=2))
+
+
 COMMANDS = (config,)

@@ -17,7 +17,7 @@ def table_at(path: KeyPath) -> type[BaseModel] | None:
         case ():
             return Config
         case (str(name),):
-            return _plain_tables().get(name)
+            return plain_tables().get(name)
         case (str(name), str()):
             return named_tables().get(name)
     return None
@@ -37,7 +37,7 @@ def known_at(path: KeyPath) -> list[str]:
 
 def plain_keys() -> Iterator[KeyPath]:
     """The path of every key that stands in a table without a name of its own."""
-    for name, table in _plain_tables().items():
+    for name, table in plain_tables().items():
         yield from ((name, key) for key in table.model_fields)
 
 
@@ -67,7 +67,8 @@ def may_be_list(field: FieldInfo) -> bool:
     return any(get_origin(each) is list for each in get_args(field.annotation))
 
 
-def _plain_tables() -> dict[str, type[Table]]:
+def plain_tables() -> dict[str, type[Table]]:
+    """What `[server]` and its like hold, by their names."""
     return {
         name: field.annotation
         for name, field in Config.model_fields.items()
