@@ -211,5 +211,5 @@ async def test_a_connection_that_always_has_a_request_is_closed_in_the_end(tmp_p
 IMPATIENT = """
 from serve_daemon.gateway import program
 program.TLS_SETTLE_SECONDS = program.HTTP2_PATIENCE_SECONDS = 0.1
-program.main()
+import serve_daemon.gateway.__main__
 """
