@@ -1,6 +1,7 @@
 """A real systemd as PID 1 of namespaces of its own, with our units, to be driven from outside."""
 
 import contextlib
+import itertools
 import os
 import select
 import shutil
@@ -28,6 +29,9 @@ NAMESPACES = (
 )
 # Only what becomes systemd is in the group: with anything else there it could divide it no further.
 ENTER = 'echo 0 > "$0/cgroup.procs" && exec unshare --cgroup "$@"'
+
+
+_numbers = itertools.count(1)  # one process may have several machines
 
 
 class NoMachine(Exception):  # noqa: N818 - it names what can't be had
@@ -130,7 +134,7 @@ def _cgroup2() -> Path | None:
 def _control_group() -> Iterator[Path]:
     mounted = _cgroup2()
     assert mounted is not None
-    group = mounted / f"serve-daemon-test-{os.getpid()}"
+    group = mounted / f"serve-daemon-test-{os.getpid()}-{next(_numbers)}"
     try:
         group.mkdir()
     except OSError as error:
@@ -156,7 +160,7 @@ def _kill(group: Path) -> None:
 @contextlib.contextmanager
 def _notify_socket() -> Iterator[tuple[socket.socket, str]]:
     """Where systemd says that it has booted. The address is abstract: /run is not shared."""
-    name = f"serve-daemon-test-{os.getpid()}"
+    name = f"serve-daemon-test-{os.getpid()}-{next(_numbers)}"
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listening:
         listening.setsockopt(socket.SOL_SOCKET, socket.SO_PASSCRED, 1)
         listening.bind(f"\0{name}")

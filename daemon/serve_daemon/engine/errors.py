@@ -75,7 +75,7 @@ def _mentions(text: str, phrases: tuple[str, ...]) -> bool:
 
 
 def _install_hint(error: ImportError) -> str:
-    if error.name == "torch":  # an interpreter that was never meant for engines, like the package's
+    if error.name == "torch":  # as in the environment of the Debian package
         return "servectl engine install makes an environment for engines; see [engine] python"
     if error.name:
         package = error.name.partition(".")[0]

@@ -11,7 +11,7 @@ from typing import NoReturn
 
 import structlog
 
-from serve_daemon.engine import engines, footprint, heap, loader, quantization
+from serve_daemon.engine import engines, footprint, heap, loader, quantization, requirements
 from serve_daemon.engine.death import die_with_parent
 from serve_daemon.engine.errors import classify
 from serve_daemon.engine.peak import context_bytes, peak_bytes
@@ -142,6 +142,7 @@ class Program:
             self._call(self._fail, error)
 
     def _build(self, configure: Configure) -> None:
+        requirements.need_torch()
         cache = Path(configure.cache_directory)
         checkpoint = loader.locate(configure.spec, self._announce)
         loader.check_kind(configure.spec, checkpoint)

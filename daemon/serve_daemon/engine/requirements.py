@@ -1,7 +1,7 @@
 """Which Python packages are there, and what to say about those that are not."""
 
 from collections.abc import Iterable
-from importlib import metadata
+from importlib import metadata, util
 
 from packaging.requirements import Requirement
 
@@ -23,6 +23,12 @@ def missing(requirements: Iterable[str]) -> str:
         return ""
     quoted = " ".join(f"'{each}'" for each in wanted)
     return f"{' and '.join(wanted)} (pip install {quoted} into the engine's Python environment)"
+
+
+def need_torch() -> None:
+    """Raise `ModuleNotFoundError` where this interpreter was never meant for engines."""
+    if util.find_spec("torch") is None:
+        raise ModuleNotFoundError("there is no torch", name="torch")
 
 
 def kernels() -> str:
