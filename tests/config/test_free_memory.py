@@ -4,7 +4,12 @@ from pathlib import Path
 
 import pytest
 
-from serve_daemon.config.free_memory import free_bytes, free_host_bytes, total_host_bytes
+from serve_daemon.config.free_memory import (
+    free_bytes,
+    free_host_bytes,
+    total_bytes,
+    total_host_bytes,
+)
 
 MIB = 1024 * 1024
 V2_MOUNT = "30 23 0:26 {shown} /sys/fs/cgroup rw,nosuid shared:4 - cgroup2 cgroup2 rw"
@@ -98,11 +103,13 @@ def test_a_kernel_that_tells_nothing(tmp_path: Path) -> None:
 def test_a_device_that_is_not_there(device: str) -> None:
     """Whether or not there is a driver."""
     assert free_bytes(device) is None
+    assert total_bytes(device) is None
 
 
 def test_this_machine() -> None:
     """Something is free, and less than all."""
     free, total = free_bytes("cpu"), total_host_bytes()
+    assert total_bytes("cpu") == total
     assert free is not None
     assert total is not None
     assert 0 < free < total
