@@ -7,6 +7,8 @@ from typing import Any
 import pytest
 from click.testing import CliRunner, Result
 
+from cli.documents import model
+from cli.fake_api import FakeApi
 from cli.fake_daemon import FakeDaemon
 from serve_daemon.cli.servectl import main
 
@@ -27,3 +29,12 @@ def servectl(tmp_path: Path) -> Callable[..., Result]:
         return CliRunner().invoke(main, ["--socket", socket, *arguments], **settings)
 
     return run
+
+
+@pytest.fixture
+def api(tmp_path: Path, daemon: FakeDaemon) -> Iterator[FakeApi]:
+    """The API of the fake daemon, with one model."""
+    fake = FakeApi(tmp_path / "api.sock")
+    daemon.answers["Status"] = [fake.status(model())]
+    with fake.running():
+        yield fake

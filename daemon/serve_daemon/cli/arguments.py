@@ -32,6 +32,17 @@ no_block_option = click.option(
     "--no-block", is_flag=True, help="Return when the operation has begun, not when it has ended."
 )
 
+key_option = click.option(
+    "--key",
+    envvar="SERVECTL_API_KEY",
+    help="A key of the API. Default: $SERVECTL_API_KEY. A process list shows it if given here.",
+)
+url_option = click.option(
+    "--url",
+    metavar="URL",
+    help="Where the API is, like https://host:8000. Default: where the daemon listens.",
+)
+
 
 def show(lines: Iterable[str]) -> None:
     for line in lines:

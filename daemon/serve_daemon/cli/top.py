@@ -4,6 +4,7 @@ import json
 import sys
 import time
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import click
 
@@ -11,9 +12,11 @@ from serve_daemon.cli import terminal
 from serve_daemon.cli.arguments import json_option, show
 from serve_daemon.cli.board import ORDERS, Board
 from serve_daemon.cli.connection import connected
-from serve_daemon.cli.screen import Screen
 from serve_daemon.cli.table import clipped
 from serve_daemon.control.client import Client, Unreachable
+
+if TYPE_CHECKING:
+    from serve_daemon.cli.screen import Screen
 
 HEAD_LINES = 4  # with the empty one
 FOOT_LINES = 2
@@ -57,6 +60,8 @@ def top(order: str, *, delay: float, count: int | None, once: bool, as_json: boo
             _print(board, client, as_json=as_json, count=1 if once else count or 1, delay=delay)
         else:
             board.take(client.call("Status"))  # who finds no daemon is told on the plain terminal
+            from serve_daemon.cli.screen import Screen
+
             with Screen() as screen:
                 Live(board, client, screen).run(delay, count)
 
@@ -79,7 +84,7 @@ def _print(board: Board, client: Client, *, as_json: bool, count: int, delay: fl
 class Live:
     """A board on a screen."""
 
-    def __init__(self, board: Board, client: Client, screen: Screen) -> None:
+    def __init__(self, board: Board, client: Client, screen: "Screen") -> None:
         self._board = board
         self._client = client
         self._screen = screen
