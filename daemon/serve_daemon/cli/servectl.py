@@ -7,6 +7,7 @@ import click
 import serve_daemon
 from serve_daemon.cli import (
     add_command,
+    bench,
     bug_report,
     config_commands,
     configuring,
@@ -41,6 +42,7 @@ def main(socket: Path | None) -> None:
 for command in (
     *looking.COMMANDS,
     *top.COMMANDS,
+    *bench.COMMANDS,
     *metrics_command.COMMANDS,
     *configuring.COMMANDS,
     *config_commands.COMMANDS,
