@@ -110,6 +110,22 @@ def test_what_other_processors_run(
     assert result.isfinite().all()
 
 
+@pytest.mark.parametrize("level", [PORTABLE, AVX2, AVX512, AVX512_BF16])
+@pytest.mark.parametrize("softcap", [0.0, 5.0])
+def test_what_is_no_number_stays_so(library: ctypes.CDLL, level: int, softcap: float) -> None:
+    """Of one head of one token; the others are not touched."""
+    slots, positions = mixed()
+    for dtype in TOLERANCE:
+        given = case(len(slots), 3, 64, dtype)
+        given[0][1, 2, 5] = torch.nan
+        library.serve_daemon_limit_level(level)
+        result = attend(given, slots, positions, softcap=softcap)
+        library.serve_daemon_limit_level(AVX512_BF16)
+        assert result[1, 2].isnan().all()
+        result[1, 2] = 0
+        assert result.isfinite().all()
+
+
 @pytest.mark.parametrize("dtype", TOLERANCE, ids=str)
 def test_long_contexts_are_shared_out(threads: int, dtype: torch.dtype) -> None:
     """One token with a long context: its pieces are computed apart."""

@@ -93,6 +93,21 @@ def test_what_has_no_multiples(value: float, scale: float) -> None:
     assert result[2, 0].isfinite().all() == math.isfinite(value)
 
 
+@pytest.mark.parametrize("softcap", [0.0, 5.0])
+@pytest.mark.parametrize("value", [math.inf, -math.inf, math.nan])
+def test_a_query_that_is_no_number_gives_none(value: float, softcap: float) -> None:
+    """Also where scores are capped, which makes a number of what is infinite."""
+    query, new = states(2, HEADS, SIZE), states(2, HEADS, SIZE, seed=1)
+    query[0, 0, 5] = value
+    places = torch.zeros(2, dtype=torch.int64), torch.arange(2)
+    result = operators.slot_attention_int8(
+        query, new, new, *empty(), *places, *OPTIONS[:2], softcap
+    )
+    assert result[0, 0].isnan().all()
+    assert result[0, 1].isfinite().all()
+    assert result[1].isfinite().all()
+
+
 def test_what_no_token_has_stored_is_not_read(threads: int) -> None:
     """Scales beyond a token's own position may be anything."""
     new, caches = states(4, HEADS, SIZE), empty()
