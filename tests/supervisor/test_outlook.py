@@ -137,3 +137,27 @@ def test_a_stopped_model_is_started_by_its_change(managed: Make) -> None:
     assert told(planned(world, text("m max_requests=5"))["models.m"]) == ([(0, 5, 5)], False)
     kept = planned(world, text("m max_requests=4", "n max_requests=10"))
     assert told(kept["models.n"]) == ([(0, 10, 10)], False)
+
+
+@pytest.mark.parametrize(
+    ("bounded", "reason"),
+    [
+        (
+            True,
+            "no-room: needs 6.0GiB at least, and its memory_max is 5.0GiB; raise that, or lower",
+        ),
+        (False, ""),  # what the kernel does not hold it to keeps nobody from trying
+    ],
+)
+def test_what_needs_more_than_its_own_limit_is_foretold(
+    managed: Make, monkeypatch: pytest.MonkeyPatch, reason: str, *, bounded: bool
+) -> None:
+    """As it would be refused."""
+    world = managed(text())
+    world.started()
+    monkeypatch.setattr(
+        world.manager.shares, "memory_max", lambda model: int(model.memory_max) * bounded
+    )
+    step = planned(world, text('m max_requests=6 memory_max="5GiB"'))["models.m"]
+    assert step.reason.startswith(reason)
+    assert bool(step.reason) is bounded

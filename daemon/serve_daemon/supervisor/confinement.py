@@ -6,6 +6,7 @@ from pathlib import Path
 
 import structlog
 
+from serve_daemon.config.tuning import Model
 from serve_daemon.supervisor.control_groups import (
     Rank,
     Resources,
@@ -42,9 +43,9 @@ class Confinement:
                 group.put(instance.pid)
                 instance.group = group
 
-    def memory_max(self, model: str) -> int:
-        """The bytes that the kernel holds each engine of a model to; 0: to none."""
-        wanted = self._wanted(model)
+    def memory_max(self, settings: Model) -> int:
+        """The bytes that the kernel holds each engine of such a model to; 0: to none."""
+        wanted = resources(settings)
         missing = without_effect(wanted, self._delegation.controllers)
         return 0 if "memory_max" in missing else wanted.memory_max
 

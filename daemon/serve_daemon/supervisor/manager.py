@@ -58,7 +58,7 @@ class Manager:
             clock,
             units=self._engine_units,
             limit=lambda: int(self.config.engine.memory_limit),
-            own_limit=self.shares.memory_max,
+            own_limit=lambda name: self.shares.memory_max(self.models[name].settings),
         )
         self._engines = EngineProgram(
             ledger.log,

@@ -1,10 +1,11 @@
 """What the changes of a plan would take of memory, as things stand."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from itertools import zip_longest
 
 from serve_daemon.config.load import Loaded
 from serve_daemon.config.plan import Action, Change
+from serve_daemon.config.tuning import Model
 from serve_daemon.supervisor.forecast import Forecast, Part, forecast
 from serve_daemon.supervisor.models import ModelUnit
 from serve_daemon.supervisor.programs import EngineLaunch
@@ -19,10 +20,17 @@ Expected = tuple[Forecast, str]
 class Outlook:
     """Of the models that are to be as in `loaded`. It reads headers, and what is free."""
 
-    def __init__(self, models: Mapping[str, ModelUnit], room: Room, loaded: Loaded) -> None:
+    def __init__(
+        self,
+        models: Mapping[str, ModelUnit],
+        room: Room,
+        loaded: Loaded,
+        own_limit: Callable[[Model], int],
+    ) -> None:
         self._models = models
         self._room = room
         self._loaded = loaded
+        self._own_limit = own_limit
 
     def of(self, changes: list[Change]) -> dict[str, Expected]:
         """By subject, what the change of a model takes, and why it can't be done, or ""."""
@@ -32,7 +40,8 @@ class Outlook:
         capacities = {each: self._room.capacity(each, limit) for each in devices}
         found = forecast(parts, capacities)
         return {
-            subject: (each, self._why_not(_name(subject), each)) for subject, each in found.items()
+            each.subject: (found[each.subject], self._why_not(each, found[each.subject]))
+            for each in changes
         }
 
     def _parts(self, name: str, change: Change) -> Iterator[Part]:
@@ -75,11 +84,14 @@ class Outlook:
             total, least = need.estimate.total, need.least
             yield Part(need.device, before, total, is_replaced=True, least=least)
 
-    def _why_not(self, name: str, found: Forecast) -> str:
-        if found.lack is None:
-            return ""
-        launch, lack = self._launches(name)[0], found.lack
-        return f"no-room: {self._room.refusal(launch, lack.room, lack.others)}"
+    def _why_not(self, change: Change, found: Forecast) -> str:
+        name, lack, message = _name(change.subject), found.lack, ""
+        if lack is not None:
+            message = self._room.refusal(self._launches(name)[0], lack.room, lack.others)
+        elif change.action in (Action.START, Action.REPLACE):
+            own_limit = self._own_limit(self._loaded.models[name])
+            message = self._room.exceeds(self._launches(name)[0], own_limit)
+        return f"no-room: {message}" if message else ""
 
 
 def _name(subject: str) -> str:

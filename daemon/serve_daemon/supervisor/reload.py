@@ -64,7 +64,8 @@ class Reloader:
         """What a reload would do, with other files where that is given. Raises `ConfigError`."""
         loaded = self._wanted(instead)
         changes = plan(self._running(), loaded)
-        outlook = Outlook(self._manager.models, self._manager.room, loaded)
+        manager = self._manager
+        outlook = Outlook(manager.models, manager.room, loaded, manager.shares.memory_max)
         expected = outlook.of(list(changes.models.values()))
         return [_expected(each, expected.get(each.subject)) for each in changes.changes()]
 

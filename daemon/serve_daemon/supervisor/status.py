@@ -58,7 +58,7 @@ def model_figures(model: ModelUnit, manager: Manager, now: float) -> dict[str, A
         "state": unit.state,
         "memory": sum(_used_bytes(each) for each in unit.instances()),
         "peak_memory": sum(peak_bytes(each) for each in unit.instances()),
-        "memory_max": manager.shares.memory_max(unit.name) or None,
+        "memory_max": manager.shares.memory_max(model.settings) or None,
         "open_requests": is_open,
         "queued": queued,
         "tokens_per_second": sum(each.pace.per_second(now) for each in unit.instances()),
