@@ -20,7 +20,11 @@ LIMIT = 128 * MEBIBYTE
 # A fake engine takes about 50 MiB; this one takes far more with the first token of its second
 # request, but for the first time only.
 GREEDY = 'source = "fake:swallow_on=2,swallow=1000,once=/var/lib/serve-daemon/swallowed"'
-MODELS = f'[models.m]\n{GREEDY}\n[models.other]\nsource = "fake:text=count,token_delay=0.02"\n'
+ENDLESS = 'source = "fake:text=count,token_delay=0.02,context=100000"'
+MODELS = (
+    f"[models.greedy]\n{GREEDY}\nmemory_max = {LIMIT}\n"
+    f"[models.other]\n{ENDLESS}\nmemory_max = {LIMIT}\n"
+)
 
 
 def files(machine: Machine, model: str) -> Path:
@@ -53,12 +57,12 @@ def test_every_process_is_in_a_group_that_says_whose_it_is(
 
 def test_a_group_is_gone_with_its_engine(service: Service, machine: Machine) -> None:
     """However it ended; its successor has another."""
-    service.start('[models.m]\nsource = "fake:"\n')
-    first = files(machine, "m")
-    machine.run("kill", "-KILL", str(service.models()["m"]["pid"]))
+    service.start('[models.killed]\nsource = "fake:"\n')
+    first = files(machine, "killed")
+    machine.run("kill", "-KILL", str(service.models()["killed"]["pid"]))
     service.until(lambda: not first.exists())
     service.until(service.is_ready)
-    assert files(machine, "m") != first
+    assert files(machine, "killed") != first
 
 
 def test_engines_die_of_memory_before_gateways_and_those_before_the_daemon(
@@ -77,21 +81,22 @@ def test_an_engine_that_takes_too_much_dies_alone(
     service: Service, machine: Machine, bounded: None
 ) -> None:
     """Its successor goes on with what it held; who streams from another model sees nothing."""
-    service.start(f"{MODELS}memory_max = {LIMIT}\n".replace("[models.other]", LIMITED))
+    service.start(MODELS)
     before = service.models()
-    with service.ask("count", model="other", stream=True, max_tokens=200) as stream:
-        streamed = [stream.readline()]
-        reading = threading.Thread(target=lambda: streamed.extend(stream.readlines()))
-        reading.start()
-        assert [service.answer("first"), service.answer("second")] == ["first", "second"]
-        assert reading.is_alive()
-        reading.join()
-    assert text_of(streamed) == "".join(f"{number} " for number in range(1, 200))[:200]
+    with service.ask("count", model="other", stream=True, max_tokens=100_000) as stream:
+        reader = Reader(stream)
+        answers = [answer(service, text) for text in ("first", "second")]
+        read = len(reader.lines)
+        service.until(lambda: len(reader.lines) > read)
+        reader.stop()
+    assert answers == ["first", "second"]
+    streamed = text_of(reader.lines)
+    assert "".join(f"{number} " for number in range(1, 100_000)).startswith(streamed)
     after = service.models()
     assert after["other"]["pid"] == before["other"]["pid"]
-    assert (after["m"]["state"], after["m"]["restarts"]) == ("ready", 1)
-    assert after["m"]["last_exit"]["result"] == "oom"
-    assert "memory_max of 128.0MiB" in after["m"]["last_exit"]["message"]
+    assert (after["greedy"]["state"], after["greedy"]["restarts"]) == ("ready", 1)
+    assert after["greedy"]["last_exit"]["result"] == "oom"
+    assert "memory_max of 128.0MiB" in after["greedy"]["last_exit"]["message"]
     assert machine.show(UNIT, "NRestarts", "ActiveState") == ["0", "active"]
 
 
@@ -124,7 +129,30 @@ def test_what_an_engine_may_take_changes_while_it_runs(
     assert service.models()["m"]["pid"] == before
 
 
-LIMITED = f"memory_max = {LIMIT}\n[models.other]"
+class Reader(threading.Thread):
+    """Reads a stream, as a client that is not to be cancelled must, until it is stopped."""
+
+    def __init__(self, stream: Any) -> None:
+        super().__init__()
+        self.lines: list[bytes] = []
+        self._stream = stream
+        self._stopped = threading.Event()
+        self.start()
+
+    def run(self) -> None:
+        for line in iter(self._stream.readline, b""):
+            self.lines.append(line)
+            if self._stopped.is_set():
+                return
+
+    def stop(self) -> None:
+        self._stopped.set()
+        self.join()
+
+
+def answer(service: Service, text: str) -> str:
+    with service.ask(text, model="greedy") as response:
+        return str(json.load(response)["choices"][0]["message"]["content"])
 
 
 def text_of(lines: list[bytes]) -> str:
