@@ -39,6 +39,12 @@ class Terminal:
             self._read()
         return self.written[after:]
 
+    def until_idle(self) -> None:
+        """Wait until it sleeps: a signal between prompt and reading is seen by no editor."""
+        stat = Path(f"/proc/{self.process.pid}/stat")
+        while stat.read_text().rpartition(")")[2].split()[0] != "S":
+            os.sched_yield()
+
     def exit_status(self) -> int:
         """Once it has ended; what it has written until then is all there."""
         status = self.process.wait(PATIENCE_SECONDS)
