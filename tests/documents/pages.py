@@ -26,7 +26,7 @@ _BEGINNINGS = [
     (Kind.TOML, re.compile(r"\[\w")),
     (Kind.UNIT, re.compile(r"[A-Z]\w+=")),
     (Kind.YAML, re.compile(r"\w+:\n")),
-    (Kind.FIGURE, re.compile(r".* --")),
+    (Kind.FIGURE, re.compile(r".*-->")),
 ]
 _ASSIGNMENT = re.compile(r"\w+=.*", re.DOTALL)
 
@@ -63,7 +63,8 @@ def _kind(block: str) -> Kind:
 
 def commands(block: str) -> Iterator[list[str]]:
     """The words of each command of a shell example, without what is assigned before it."""
-    lexer = shlex.shlex(block, posix=True, punctuation_chars=";&|\n")
+    without_comments = re.sub(r"(?m)\s+#.*$", "", block)
+    lexer = shlex.shlex(without_comments, posix=True, punctuation_chars=";&|\n")
     lexer.whitespace, lexer.whitespace_split = " \t", True
     words: list[str] = []
     for word in lexer:

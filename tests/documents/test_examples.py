@@ -46,7 +46,7 @@ def of_ours(chosen: Callable[[list[str]], bool] = bool) -> list[Any]:
         (page, words)
         for page, kind, block in EXAMPLES
         for words in (pages.commands(block) if kind is Kind.SHELL else ())
-        if words[0] in PROGRAMS and chosen(words)
+        if words[0] in PROGRAMS and words != ["servectl"] and chosen(words)
     ]
     return [pytest.param(words, id=f"{page} {' '.join(words)}") for page, words in shown]
 
