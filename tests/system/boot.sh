@@ -36,7 +36,7 @@ cp -a /etc /run/etc
 mount --bind /run/etc /etc
 
 # Nothing that the host's own boot does (udev, sysctl, modules, mounts) may be done to it again.
-rm -rf /etc/fstab /etc/systemd/system
+rm -rf /etc/fstab /etc/systemd/system/*
 for directory in /usr/lib/systemd/system/*.wants /usr/lib/systemd/system-generators; do
     mount -t tmpfs tmpfs "$directory"
 done

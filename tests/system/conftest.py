@@ -56,9 +56,11 @@ def package(debs: list[Path]) -> Iterator[Place]:
         pytest.skip(str(error))
 
 
-@pytest.fixture(
-    scope="session", params=["checkout", pytest.param("package", marks=pytest.mark.long)]
-)
+# Building and installing packages takes minutes, of the first test.
+PATIENTLY = (pytest.mark.long, pytest.mark.timeout(3600))
+
+
+@pytest.fixture(scope="session", params=["checkout", pytest.param("package", marks=PATIENTLY)])
 def place(request: pytest.FixtureRequest) -> Place:
     """Whatever holds of one holds of the other."""
     found: Place = request.getfixturevalue(request.param)

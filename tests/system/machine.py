@@ -21,7 +21,7 @@ BOOT = Path(__file__).with_name("boot.sh")
 SYSUSERS = CHECKOUT / "packaging/sysusers.d/serve-daemon.conf"
 COMMANDS = Path(sys.executable).parent
 BOOT_SECONDS = 60
-LIFE_SECONDS = 1800
+LIFE_SECONDS = 3600
 COMMAND_SECONDS = 300
 NAMESPACES = (
     *("--fork", "--pid", "--kill-child", "--mount-proc"),
