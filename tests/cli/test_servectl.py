@@ -3,6 +3,7 @@
 import json
 import tomllib
 from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -134,6 +135,48 @@ def test_logs_as_json_are_the_records(servectl: Servectl, daemon: FakeDaemon) ->
     shown = servectl("logs", "--json", "-f").output.splitlines()
     assert [json.loads(line) for line in shown] == records
     assert daemon.calls == [("Logs", {"lines": 50, "follow": True})]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        (["--level", "warning"], ["worse", "unknown"]),
+        (["--request", "req_1"], ["first"]),
+        (["--since", "1h"], ["worse", "unknown", "timeless"]),
+        (["--since", "2020-01-02T00:00", "--level", "error"], ["unknown"]),
+    ],
+)
+def test_logs_are_filtered(
+    servectl: Servectl, daemon: FakeDaemon, arguments: list[str], shown: list[str]
+) -> None:
+    """By level, request and time; all that are kept are looked at then."""
+    now = datetime.now(UTC).isoformat()
+    records = [
+        {"event": "first", "level": "info", "timestamp": "2020-01-01", "request_id": "req_1"},
+        {"event": "worse", "level": "warning", "timestamp": now, "request_id": "req_2"},
+        {"event": "unknown", "level": "fatal", "timestamp": now},
+        {"event": "timeless", "level": "debug"},
+    ]
+    daemon.answers["Logs"] = [{"record": record} for record in records]
+    output = servectl("logs", "--json", *arguments).output
+    assert [json.loads(line)["event"] for line in output.splitlines()] == shown
+    assert daemon.calls == [("Logs", {"lines": 2000, "follow": False})]
+
+
+def test_a_time_that_is_none_is_a_wrong_use(servectl: Servectl) -> None:
+    """With an example."""
+    result = servectl("logs", "--since", "yesterday")
+    assert result.exit_code == 2
+    assert "yesterday: write 10min, 2h, or" in result.stderr
+
+
+def test_events_of_a_model(servectl: Servectl, daemon: FakeDaemon) -> None:
+    """By its alias too."""
+    event = {"number": 3, "time": 0.0, "kind": "state", "old": "", "new": "", "message": "m"}
+    daemon.answers["Events"] = [{"event": event | {"model": each}} for each in ("smollm2", "")]
+    daemon.answers["Status"] = [status(model())]
+    assert servectl("events", "default").output.count("smollm2: m") == 1
+    assert servectl("events").output.count("\n") == 2
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,12 @@ from serve_daemon.cli import lines, status, terminal
 from serve_daemon.cli.arguments import any_model_argument, json_option, show
 from serve_daemon.cli.connection import call, connected
 from serve_daemon.cli.detail import detail
+from serve_daemon.cli.filters import LEVELS, Filter, Moment
 from serve_daemon.wire.lines import record_line
 
 KEPT_LOG_RECORDS = 200  # by the daemon, of each model
+SHOWN_LOG_RECORDS = 50
+LOOKED_AT_LOG_RECORDS = 2000  # as many as the daemon keeps
 
 follow_option = click.option("-f", "--follow", is_flag=True, help="Go on with what is new.")
 
@@ -50,20 +53,27 @@ def show_status(model: str | None, *, count: int, as_json: bool) -> None:
     "-n",
     "--lines",
     "count",
-    default=50,
-    show_default=True,
     type=click.IntRange(min=0),
-    help="How many of the past records.",
+    help="How many of the past records are looked at. Default: 50, with a filter all.",
 )
+@click.option("--level", type=click.Choice(LEVELS), help="Only records of this level and above.")
+@click.option("--request", metavar="ID", help="Only those of the request with this X-Request-Id.")
+@click.option("--since", type=Moment(), help="Only those since then: 10min, 2h, a date and time.")
 @json_option
-def logs(model: str | None, *, follow: bool, count: int, as_json: bool) -> None:
+def logs(
+    model: str | None, *, follow: bool, count: int | None, as_json: bool, **filters: Any
+) -> None:
     """Show the last log records, of all or of MODEL."""
+    wanted = Filter(**filters)
+    if count is None:
+        count = SHOWN_LOG_RECORDS if wanted.lets_all_pass else LOOKED_AT_LOG_RECORDS
     of_model = {"model": model} if model else {}
     with _stream("Logs", "record", lines=count, follow=follow, **of_model) as records:
-        show(map(json.dumps if as_json else record_line, records))
+        show(map(json.dumps if as_json else record_line, filter(wanted.takes, records)))
 
 
 @click.command()
+@any_model_argument
 @follow_option
 @click.option(
     "--since",
@@ -72,11 +82,14 @@ def logs(model: str | None, *, follow: bool, count: int, as_json: bool) -> None:
     help="Begin with the event of this number. Default: the first that is kept, with -f the next.",
 )
 @json_option
-def events(*, follow: bool, since: int | None, as_json: bool) -> None:
-    """Show what has happened to the daemon and its models."""
+def events(model: str | None, *, follow: bool, since: int | None, as_json: bool) -> None:
+    """Show what has happened to the daemon and its models, or to MODEL."""
     first = since if since is not None else int(not follow)
+    # by its name, which events have, should an alias be given
+    name = call("Status", model=model)["models"][0]["name"] if model else ""
     with _stream("Events", "event", since=first, follow=follow) as happened:
-        show(map(json.dumps if as_json else lines.event_line, happened))
+        shown = (each for each in happened if not name or each["model"] == name)
+        show(map(json.dumps if as_json else lines.event_line, shown))
 
 
 @contextlib.contextmanager
