@@ -97,3 +97,18 @@ def test_shell_scripts_are_clean() -> None:
     ]
     assert "packaging/copy-source" in scripts
     assert said("shellcheck", *(source.ROOT / each for each in scripts)) == (0, "", b"")
+
+
+def test_packages_get_all_of_it(tmp_path: Path) -> None:
+    """Each page, the completions of each shell and program, the schema: where programs look."""
+    needs("scdoc")
+    subprocess.run(["packaging/debian/documents", tmp_path], cwd=source.ROOT, check=True)
+    assert {path.name for path in (tmp_path / "man").iterdir()} == set(pages.PAGES)
+    share = tmp_path / "share"
+    wanted = {f"serve-daemon/{written.SCHEMA.name}"}
+    for program in written.PROGRAMS:
+        wanted.add(f"bash-completion/completions/{program}")
+        wanted.add(f"zsh/vendor-completions/_{program}")
+        wanted.add(f"fish/vendor_completions.d/{program}.fish")
+    made = {str(path.relative_to(share)) for path in share.rglob("*") if path.is_file()}
+    assert wanted <= made
