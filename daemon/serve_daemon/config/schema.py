@@ -156,8 +156,8 @@ class Log(Table):
     )
     prompts: bool = key(
         False,
-        "Whether what the models are asked is written too, whole, as they get it. Otherwise no record"
-        " has a prompt or an answer.",
+        "Whether what the models are asked is written too, whole, as they get it. Otherwise no"
+        " record has a prompt or an answer.",
         Effect.UPDATE,
     )
 

@@ -134,8 +134,8 @@ class Tuning(Table):
     )
     memory_max: SizeOrZero = key(
         ByteSize(0),
-        "Memory of the host that each engine may take, in bytes or like 8GiB: one that needs more is"
-        " killed, and it alone. Takes a unit with Delegate=. 0: what there is.",
+        "Memory of the host that each engine may take, in bytes or like 8GiB: one that needs more"
+        " is killed, and it alone. Takes a unit with Delegate=. 0: what there is.",
         Effect.UPDATE,
     )
     cpu_weight: int = key(
