@@ -49,17 +49,22 @@ class Foretold(Struct, frozen=True):
 
 
 def prose(tokenizer: Tokenizer, num_tokens: int) -> list[Text]:
-    """Pieces of Python's own manual, which comes with every Python."""
+    """Pieces of Python's own manual, which comes with every Python.
+
+    Each begins as the tokenizer has texts begin: without its first token Gemma knows nothing.
+    """
     paragraphs = [each for topic in topics.topics.values() for each in topic.split("\n\n")]
     written = [
         " ".join(each.split())
         for each in paragraphs
         if not each.startswith((" ", "*", "|")) and len(each.split()) >= LEAST_WORDS
     ]
-    tokens = tokenizer.encode("\n".join(written)).ids[:num_tokens]
+    begin = tokenizer.encode("").ids
+    tokens = tokenizer.encode("\n".join(written), add_special_tokens=False).ids[:num_tokens]
     assert len(tokens) == num_tokens, f"there are only {len(tokens)} tokens of prose"
     length = num_tokens // PIECES
-    return [tokens[start : start + length] for start in range(0, num_tokens, length)]
+    starts = range(0, num_tokens, length)
+    return [begin + tokens[start : start + length] for start in starts]
 
 
 class OneText:
