@@ -5,13 +5,18 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from jsonschema import Draft7Validator
+from pydantic import ValidationError
 
 from config.loading import problems_of
 from manual.written import SCHEMA
 from serve_daemon.config.json_schema import json_schema
+from serve_daemon.config.keys import named_tables, plain_tables
 from serve_daemon.config.load import Sources, load
+from serve_daemon.config.tables import Table
 
 ETC = Path(__file__).parents[2] / "etc" / "serve.toml"
 CHECKER = Path(sys.executable).with_name("check-jsonschema")
@@ -148,6 +153,103 @@ def test_every_key_is_described_with_its_default() -> None:
     keys = dict(_keys("", json_schema()))
     assert len(keys) > 50
     assert [name for name, key in keys.items() if not {"description", "default"} <= set(key)] == []
+
+
+VALUES: list[Any] = [
+    *(True, False, 0, 1, 2, 3, 4, 100, 10001, -1, 2**31 - 1, 2**31, 2**63 - 1, 2**63),
+    *(
+        0.5,
+        2.5,
+        -0.5,
+        1e9,
+        "",
+        " ",
+        "0",
+        "7",
+        "-1",
+        "auto",
+        "on",
+        "true",
+        "none",
+        "x",
+        "x y",
+        "a/b",
+    ),
+    *(
+        "*",
+        ".",
+        "/",
+        "/x",
+        "/x/y.z",
+        "x.pem",
+        "/x y",
+        "unix:/x",
+        "unix:x",
+        "http://x",
+        "http://x/y",
+    ),
+    *(
+        "127.0.0.1:80",
+        "[::1]:80",
+        ":80",
+        "x:y",
+        "x:123456",
+        "cpu",
+        "cuda",
+        "cuda:1",
+        "cuda:x",
+        "gpu",
+    ),
+    *(
+        "1B",
+        "1b",
+        "4MiB",
+        "4 mb",
+        "4 MiB ",
+        ".5g",
+        "1.5GiB",
+        "1,5GiB",
+        "1e3",
+        "4XB",
+        "4MiBx",
+        "MiB",
+    ),
+    *("1.2", "1.3", "debug", "json", "compiled", "bfloat16", "bnb-4bit", "keep", "int8", "dummy"),
+    *(HASH, HASH[:-1], HASH.upper(), "line\nline", "naïve", "\t"),
+    *([], [""], ["x"], ["127.0.0.1:80"], ["*"], ["cpu"], ["cuda:0", "cuda:1"], [1], [["x"]], {}),
+]
+TABLES = {**plain_tables(), **named_tables()}
+
+
+@pytest.mark.parametrize(
+    ("table", "key"), [(table, key) for table in TABLES for key in TABLES[table].model_fields]
+)
+def test_schema_and_loader_take_the_same_values(table: str, key: str) -> None:
+    """For each key, of many values of every kind."""
+    schema = json_schema()["properties"][table]
+    properties = schema.get("properties") or schema["additionalProperties"]["properties"]
+    validator = Draft7Validator(properties[key])
+    by_loader = [_takes(TABLES[table], {key: value}) for value in VALUES]
+    assert True in by_loader
+    assert False in by_loader
+    by_schema = [validator.is_valid(value) for value in VALUES]
+    assert [
+        (value, loads)
+        for value, loads, fits in zip(VALUES, by_loader, by_schema, strict=True)
+        if loads != fits and value not in KNOWN
+    ] == []
+
+
+# JSON has one kind of number, and a pattern can't tell a name from that of a directory.
+KNOWN = (1e9, ".")
+
+
+def _takes(table: type[Table], values: dict[str, Any]) -> bool:
+    try:
+        table.model_validate(values)
+    except ValidationError:
+        return False
+    return True
 
 
 def _keys(above: str, schema: dict[str, object]) -> Iterator[tuple[str, dict[str, object]]]:

@@ -64,7 +64,9 @@ def is_list(field: FieldInfo) -> bool:
 
 def may_be_list(field: FieldInfo) -> bool:
     """Whether it takes a list beside something else."""
-    return any(get_origin(each) is list for each in get_args(field.annotation))
+    # What has constraints is `Annotated`, around the type itself.
+    bare = (getattr(each, "__origin__", each) for each in get_args(field.annotation))
+    return any(list in (each, get_origin(each)) for each in bare)
 
 
 def plain_tables() -> dict[str, type[Table]]:

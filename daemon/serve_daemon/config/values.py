@@ -23,6 +23,7 @@ _INT64_MAX = 2**63 - 1
 _CREDENTIAL = re.compile(r"/.+|[A-Za-z0-9_.-]+|")  # the names that systemd takes, or a path
 _ORIGIN = re.compile(r"\*|null|[a-z][a-z0-9+.-]*://[^\s/,]+")
 _SIZE = re.compile(r"\s*(\d+|\d*\.\d+)\s*([bB]|[kKmMgGtTpPeE]([iI]?[bB])?)?\s*")
+_NOT_ZERO = "(?=.*[1-9])"
 # For editors alone: `parse_address` and `name_of` know more, and say what is wrong.
 _ADDRESS = r"unix:/.*|(\[[0-9A-Fa-f:.]+\]|[^\s:/*\[\]]+):\d{1,5}"
 _NAME = r"[^\s\u0000-\u001f\u007f]+"
@@ -67,7 +68,8 @@ def _text(pattern: str) -> WithJsonSchema:
 
 def _bytes(least: int) -> WithJsonSchema:
     number = {"type": "integer", "minimum": least, "maximum": _INT64_MAX}
-    return WithJsonSchema({"anyOf": [number, {"type": "string", "pattern": f"^{_SIZE.pattern}$"}]})
+    pattern = f"^{_NOT_ZERO if least else ''}{_SIZE.pattern}$"
+    return WithJsonSchema({"anyOf": [number, {"type": "string", "pattern": pattern}]})
 
 
 def _switch(value: Any, choose: ValidatorFunctionWrapHandler) -> Any:
@@ -102,5 +104,5 @@ SecondsOrZero = Annotated[float, Field(ge=0)]
 Size = Annotated[ByteSize, BeforeValidator(_size), Field(ge=1, le=_INT64_MAX), _bytes(1)]
 SizeOrZero = Annotated[ByteSize, BeforeValidator(_size), Field(ge=0, le=_INT64_MAX), _bytes(0)]
 Device = Annotated[str, Field(pattern=r"^(auto|cpu|cuda(:\d+)?)$")]
-Devices = Annotated[Device | list[Device], WrapValidator(_devices)]
+Devices = Annotated[Device | Annotated[list[Device], Field(min_length=1)], WrapValidator(_devices)]
 Switch = Annotated[Literal["auto"] | bool, WrapValidator(_switch)]
