@@ -3,6 +3,7 @@
 from collections.abc import Iterator
 
 import click
+from click.shell_completion import ShellComplete
 
 from serve_daemon.cli import daemon, servectl
 
@@ -38,3 +39,9 @@ def names(command: click.Command) -> set[str]:
 def of_program(command: click.Command) -> set[str]:
     """Also those that click adds."""
     return names(command) | {"--help", "-h"}
+
+
+def offered(program: str, words: list[str], incomplete: str) -> set[str]:
+    """What a shell is told, that asks as the files in packaging do."""
+    complete = ShellComplete(PROGRAMS[program], {}, program, "_COMPLETE")
+    return {str(item.value) for item in complete.get_completions(words, incomplete)}

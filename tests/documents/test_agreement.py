@@ -11,12 +11,20 @@ from typing import Any
 import click
 import pytest
 import tomli
-from click.shell_completion import ShellComplete
 from click.testing import CliRunner
 
 import source
 from documents import pages
-from documents.programs import COMMANDS, GROUPS, PROGRAMS, arguments, names, of_program, options
+from documents.programs import (
+    COMMANDS,
+    GROUPS,
+    PROGRAMS,
+    arguments,
+    names,
+    of_program,
+    offered,
+    options,
+)
 from serve_daemon.cli import connection
 from serve_daemon.cli.daemon import EXIT_CONFIG
 from serve_daemon.config.json_schema import json_schema
@@ -109,12 +117,6 @@ def _readme() -> str:
 
 
 # ---------------------------------------------------------------- completions
-
-
-def offered(program: str, words: list[str], incomplete: str) -> set[str]:
-    """What a shell is told, that asks as the files in packaging do."""
-    complete = ShellComplete(PROGRAMS[program], {}, program, "_COMPLETE")
-    return {str(item.value) for item in complete.get_completions(words, incomplete)}
 
 
 def test_completions_offer_every_command() -> None:

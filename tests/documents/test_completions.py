@@ -13,6 +13,7 @@ import pytest
 
 from cli.documents import model, status
 from cli.fake_daemon import FakeDaemon
+from documents.programs import COMMANDS, arguments, offered
 from manual import written
 from serve_daemon.config.keys import plain_keys
 from serve_daemon.config.problems import dotted
@@ -23,6 +24,12 @@ MODEL = "smollm2"
 PROMPT = "ready> "
 
 Complete = Callable[[str], str]
+
+
+def takes(name: str, what: str) -> bool:
+    """Whether the first argument of a command is one of these."""
+    first = arguments(COMMANDS[name])[:1]
+    return any(what in (each.metavar or str(each.name).upper()).split("|") for each in first)
 
 
 @pytest.fixture
@@ -149,3 +156,21 @@ def test_every_key_of_the_running_daemon_is_offered(
     of_model = {dotted(("models", MODEL, key)) for key in Model.model_fields}
     assert offered == {dotted(path) for path in plain_keys()} | of_model
     assert [method for method, _ in daemon.calls] == ["GetConfig"]
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if takes(name, "MODEL")])
+def test_models_are_offered_wherever_one_is_named(
+    name: str, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Those of the running daemon."""
+    monkeypatch.setenv("SERVECTL_SOCKET", str(daemon.path))
+    assert MODEL in offered("servectl", name.split(), MODEL[:2])
+
+
+@pytest.mark.parametrize("name", [name for name in COMMANDS if takes(name, "KEY")])
+def test_keys_are_offered_wherever_one_is_named(
+    name: str, daemon: FakeDaemon, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As they are written in TOML."""
+    monkeypatch.setenv("SERVECTL_SOCKET", str(daemon.path))
+    assert offered("servectl", name.split(), "log.l") == {"log.level"}
