@@ -38,7 +38,7 @@ SERVE_DAEMON = pages.sections("serve-daemon.8")
 # The synopsis of a command, above what it does: *config get* _KEY_ [*--json*]
 SYNOPSES = dict(re.findall(r"(?m)^\*([a-z][a-z -]*)\*(.*)\n\t", SERVECTL["COMMANDS"]))
 OPTION = re.compile(r"\*(--?[\w-]+)\*")
-OPTION_WITH_VALUE = re.compile(r"\[?\*--?[\w-]+\*(?: _\w+_(?:=_\w+_)?)?\]?(?:\.\.\.)?")
+OPTION_WITH_VALUE = re.compile(r"\[?\*--?[\w-]+\*(?: _\w+_(?:[=|]_\w+_)*)?\]?(?:\.\.\.)?")
 
 
 def differing(told: Iterable[Any], known: Iterable[Any]) -> dict[str, list[Any]]:
