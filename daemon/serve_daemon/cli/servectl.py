@@ -53,6 +53,7 @@ for command in (
     *import_command.COMMANDS,
     *steering.COMMANDS,
     *pull_command.COMMANDS,
+    *engine_command.COMMANDS,
     *keys.COMMANDS,
     *bug_report.COMMANDS,
 ):
