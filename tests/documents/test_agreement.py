@@ -86,7 +86,8 @@ def test_the_manual_explains_every_option_of_a_program(page: str, program: str) 
     parts = pages.sections(page)
     explained = {name for names in pages.terms(parts["OPTIONS"]) for name in names}
     assert {each for each in explained if each.startswith("-")} == of_program(PROGRAMS[program])
-    variables = {str(each.envvar) for each in options(PROGRAMS[program]) if each.envvar}
+    every = [PROGRAMS[program], *(COMMANDS.values() if program == "servectl" else ())]
+    variables = {str(each.envvar) for one in every for each in options(one) if each.envvar}
     assert variables <= {name for names in pages.terms(parts["ENVIRONMENT"]) for name in names}
 
 

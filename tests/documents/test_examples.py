@@ -21,7 +21,7 @@ from serve_daemon.supervisor.states import STEPS
 
 EXAMPLES = [(page, kind, block) for page in pages.PAGES for kind, block in pages.examples(page)]
 OTHERS = {
-    *("curl", "eval", "journalctl", "ln", "mkdir", "source", "systemctl", "systemd-cgls"),
+    *("curl", "echo", "eval", "journalctl", "ln", "mkdir", "source", "systemctl", "systemd-cgls"),
 }  # programs whose options are not ours to check
 WITHOUT_DAEMON = ("config schema", "import", "key new")  # what these do takes no second
 

@@ -16,9 +16,9 @@ from documents.pages import Kind
 from integration.daemon import RunningDaemon
 
 CACHE = "/var/cache/serve-daemon"
-RUN_HERE = {"servectl", "curl"}
-# They reach out to the Hub or an index, take long, don't end by themselves, or need no daemon.
-LEFT_OUT = {"add", "bench", "chat", "engine", "import", "key", "pull", "top", "--follow", "-f"}
+RUN_HERE = {"servectl", "curl", "echo"}
+# They reach out to the Hub or an index, don't end by themselves, or need no daemon.
+LEFT_OUT = {"add", "engine", "import", "key", "pull", "top", "--follow", "-f"}
 
 
 def asks_a_daemon(block: str) -> bool:
