@@ -10,12 +10,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import tomli
 from click.testing import CliRunner, Result
+from jsonschema import Draft7Validator
 
 import source
 from documents import pages
 from documents.pages import Kind
 from documents.programs import COMMANDS, PROGRAMS
+from serve_daemon.config.json_schema import json_schema
 from serve_daemon.config.load import Sources, load
 from serve_daemon.supervisor.states import STEPS
 
@@ -70,6 +73,23 @@ def run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
 def test_a_file_loads(block: str) -> None:
     """Each is a configuration by itself."""
     assert load(Sources(text=block)).models
+
+
+def in_markdown() -> list[Any]:
+    """What the documents beside the manual show of files."""
+    return [
+        pytest.param(block, id=f"{name}-{number}")
+        for name, text in source.tracked_texts().items()
+        if name.endswith(".md")
+        for number, block in enumerate(re.findall(r"(?ms)^```toml\n(.*?)^```", text))
+    ]
+
+
+@pytest.mark.parametrize("block", in_markdown())
+def test_a_part_of_a_file_fits_the_schema(block: str) -> None:
+    """It need not be whole."""
+    errors = Draft7Validator(json_schema()).iter_errors(tomli.loads(block))
+    assert [error.message for error in errors] == []
 
 
 @pytest.mark.parametrize("block", of_kind(Kind.SHELL))
