@@ -80,7 +80,10 @@ def test_an_interpreter_that_is_not_there() -> None:
     """Each model would fail over it."""
     text = "engine.python = '{}'\n[models.m]\nsource = '/'"
     assert found(text.format("/no/python")) == [
-        ("engine.python", '"/no/python" can not be run, no engine will start')
+        (
+            "engine.python",
+            '"/no/python" can not be run, no engine will start; see servectl engine install',
+        )
     ]
     assert found(text.format(sys.executable)) == []
 

@@ -1,5 +1,7 @@
 """What a change of the configuration does."""
 
+from pathlib import Path
+
 import pytest
 from msgspec import structs
 
@@ -105,6 +107,21 @@ def test_another_package_takes_a_new_gateway() -> None:
     found = plan(before, structs.replace(before, installed="another"))
     assert found.gateway == Change("gateway", Action.REPLACE, ["package"])
     assert found.models["m"].action is found.daemon.action is Action.KEEP
+
+
+def test_engines_are_replaced_where_the_path_leads_elsewhere(tmp_path: Path) -> None:
+    """As a switch of the environment leaves it; what was read before still means the old one."""
+    current = tmp_path / "current"
+    current.symlink_to("old")
+    text = f"engine.python = '{current}/bin/python'\n[models.m]"
+    before = loaded(text)
+    assert plan(before, loaded(text)).models["m"].action is Action.KEEP
+    current.unlink()
+    current.symlink_to("new")
+    after = loaded(text)
+    assert plan(before, after).models["m"] == Change("models.m", Action.REPLACE, ["engine.python"])
+    interpreters = [each.config.engine.interpreter for each in (before, after)]
+    assert interpreters == [f"{tmp_path}/old/bin/python", f"{tmp_path}/new/bin/python"]
 
 
 def test_models_do_not_touch_each_other() -> None:

@@ -53,6 +53,14 @@ def test_an_interpreter_is_known_by_any_of_its_names(tmp_path: Path, python: str
     assert cached(str(tmp_path), f"{python}3") == PROBE
 
 
+def test_an_environment_is_known_by_links_to_it(tmp_path: Path, python: str) -> None:
+    """The daemon follows them before it starts an engine, and servectl check does not."""
+    link = tmp_path / "current"
+    link.symlink_to(Path(python).parent.parent)
+    store(str(tmp_path), python, PROBE)
+    assert cached(str(tmp_path), f"{link}/bin/python") == PROBE
+
+
 @pytest.mark.parametrize("changed", ["lib/python3.12/site-packages", "pyvenv.cfg"])
 def test_a_changed_environment_knows_nothing(tmp_path: Path, python: str, changed: str) -> None:
     """A package that came or went changes its directory; a new environment its configuration."""

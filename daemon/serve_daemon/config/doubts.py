@@ -30,7 +30,8 @@ def doubts(loaded: Loaded, probe: Probe | None) -> list[Problem]:
     config, python = loaded.config, loaded.config.engine.python
     found: list[tuple[KeyPath, str]] = []
     if python and not os.access(python, os.X_OK):
-        found.append((("engine", "python"), f'"{python}" can not be run, no engine will start'))
+        message = f'"{python}" can not be run, no engine will start; see servectl engine install'
+        found.append((("engine", "python"), message))
     for name, model in loaded.models.items():
         chain = model_chain(config, name)
         for key, message in _of_model(model, python, probe):

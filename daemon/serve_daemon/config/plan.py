@@ -1,7 +1,8 @@
 """What a change of the configuration does to models, gateway and daemon. Pure.
 
 The schema says what each key takes and who reads it. Known by name here is only what stands for
-the content of files that the configuration names: the keys of clients, and the certificate.
+the content of files that the configuration names: the keys of clients, the certificate, and what
+engines run in.
 """
 
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ from serve_daemon.config.tables import Effect, Reader, Table
 
 PACKAGE = "package"  # among the keys of a change, though no key of the file
 CERTIFICATE = "server.tls_certificate"
+INTERPRETER = "engine.python"
 
 
 class Action(StrEnum):
@@ -55,7 +57,7 @@ class Plan(Struct, frozen=True):
 
 def plan(old: Loaded, new: Loaded) -> Plan:
     """What it takes to get from the old configuration to the new one."""
-    for_engines = _tables(old, new, Reader.ENGINES)
+    for_engines = _tables(old, new, Reader.ENGINES) | _environment(old, new)
     models = {
         name: _model(name, old, new, for_engines) for name in sorted({*old.models, *new.models})
     }
@@ -107,6 +109,12 @@ def _tables(old: Loaded, new: Loaded, reader: Reader) -> Difference:
         if isinstance(before, Table) and before.reader is reader
         for key, effect in _differences(before, getattr(new.config, name))
     }
+
+
+def _environment(old: Loaded, new: Loaded) -> Difference:
+    """What engines run in: by where the path leads, as `servectl engine install` changes that."""
+    same = old.config.engine.interpreter == new.config.engine.interpreter
+    return {} if same else {INTERPRETER: Effect.REPLACE}
 
 
 def _code(old: Loaded, new: Loaded) -> Difference:

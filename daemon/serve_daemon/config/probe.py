@@ -82,13 +82,19 @@ def probe_file(cache_directory: str, python: str) -> Path:
 
 def key(python: str) -> str:
     """A name for all that decides what engines can do: interpreter, packages, driver, devices."""
-    interpreter = Path(python or sys.executable)
+    interpreter = Path(followed(python or sys.executable))
     # Links such as python and python3 in one directory are one interpreter.
     lines = [__version__, *WORKING, str(interpreter.parent), str(interpreter.resolve())]
     lines += _stamps(interpreter.parent.parent)
     lines += [_content(driver) for driver in _DRIVERS]
     lines += [f"{name}={os.environ.get(name)}" for name in _VARIABLES]
     return hashlib.sha256("\n".join(lines).encode(errors="surrogateescape")).hexdigest()[:16]
+
+
+def followed(python: str) -> str:
+    """The path of an interpreter, without links on the way to its environment."""
+    path = Path(python)
+    return str(path.parent.resolve() / path.name) if python else ""
 
 
 def package_directories(prefix: Path) -> list[Path]:

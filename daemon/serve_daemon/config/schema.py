@@ -4,10 +4,11 @@ The descriptions here are the only ones: /etc/serve.toml's comments and the man 
 and tests hold them to it.
 """
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
-from pydantic import ByteSize, Field
+from pydantic import ByteSize, Field, PrivateAttr
 
+from serve_daemon.config.probe import followed
 from serve_daemon.config.tables import Effect, Reader, Table, key
 from serve_daemon.config.tuning import Model, Profile
 from serve_daemon.config.values import (
@@ -197,6 +198,19 @@ class EngineProgram(Table):
         " no room is refused. 0: what is free.",
         Effect.UPDATE,
     )
+    _interpreter: str = PrivateAttr("")
+
+    def model_post_init(self, _context: Any) -> None:
+        self._interpreter = followed(self.python)
+
+    @property
+    def interpreter(self) -> str:
+        """`python`, in the environment that links led to when the file was read.
+
+        An engine that runs keeps to it when a link is changed, also for what it imports later; the
+        next reload takes up another one.
+        """
+        return self._interpreter
 
 
 class Key(Table):

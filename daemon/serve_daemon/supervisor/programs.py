@@ -28,6 +28,7 @@ from serve_daemon.wire.routing import (
 )
 
 HEARTBEAT_SECONDS = 1.0
+INSTALL_HINT = "servectl engine install makes an environment for engines"
 LAST_WORDS_SECONDS = 3.0  # for a gateway that tells clients that there is no more time
 
 _numbers = itertools.count(1)
@@ -108,7 +109,11 @@ class EngineProgram:
             )
             bound = {"program": "engine", "model": spec.model, "engine_id": instance.identity}
             relay = _EngineRelay(instance, self._log, bound, path, self._ended)
-            instance.process = spawn(command, relay)
+            try:
+                instance.process = spawn(command, relay)
+            except FileNotFoundError as error:
+                message = f"there is no {launch.python}; {INSTALL_HINT}"
+                raise FileNotFoundError(message) from error
         instance.process.send(
             Configure(
                 engine_id=instance.identity,

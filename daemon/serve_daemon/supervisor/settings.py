@@ -62,7 +62,7 @@ def _chosen(switch: Literal["auto"] | bool) -> bool | None:
 
 def engine_launches(name: str, model: Model, config: Config) -> tuple[EngineLaunch, ...]:
     """One for each replica, on the devices in turn."""
-    python = config.engine.python or sys.executable
+    python = config.engine.interpreter or sys.executable
     devices = islice(cycle(model.devices), model.replicas)
     return tuple(EngineLaunch(python, engine_spec(name, model.on(each))) for each in devices)
 
