@@ -23,7 +23,7 @@ from serve_daemon.config.tuning import Model
 MODEL = "smollm2"
 PROMPT = "ready> "
 
-Complete = Callable[[str], str]
+Complete = Callable[[str, str], str]
 
 
 def takes(name: str, what: str) -> bool:
@@ -61,32 +61,43 @@ def test_the_files_are_up_to_date() -> None:
     assert set(written.COMPLETIONS.iterdir()) == set(files)
 
 
-@pytest.fixture
-def typed_in_bash(environment: dict[str, str]) -> Complete:
-    """Types a line and the tabulator into a bash at a terminal; what there is then."""
+# Starts an interactive shell without anybody's settings; and reads the completions, so that
+# all that is possible is shown at once.
+SHELLS = {
+    "bash": (
+        ["bash", "--noprofile", "--norc", "-i"],
+        "bind 'set show-all-if-ambiguous on'; source {}",
+    ),
+    "zsh": (["zsh", "-f", "-i"], "autoload -U compinit; compinit -D -u; source {}"),
+}
 
-    def type_in(line: str) -> str:
+
+@pytest.fixture
+def typed(environment: dict[str, str]) -> Complete:
+    """Types a line and the tabulator into a shell at a terminal; what there is then."""
+
+    def type_in(shell: str, line: str) -> str:
+        command, reading = SHELLS[shell]
+        reading = reading.format(written.completion_file("servectl", shell))
         own, others = pty.openpty()
         with subprocess.Popen(
-            ["bash", "--noprofile", "--norc", "-i"],
+            command,
             stdin=others,
             stdout=others,
             stderr=others,
             env=environment | {"PS1": PROMPT},
             start_new_session=True,
-        ) as bash:
+        ) as process:
             os.close(others)
             try:
                 _read(own, PROMPT)
-                file = written.completion_file("servectl", "bash")
-                # Its readline asks nothing back, and shows all that is possible at once.
-                _write(own, f"bind 'set show-all-if-ambiguous on'; source {file}; echo lo''aded\n")
+                _write(own, f"{reading}; echo lo''aded\n")
                 _read(own, f"loaded\r\n.*{PROMPT}")
                 # What stands there then is taken back: it is not to do anything.
                 _write(own, f"{line}\t\x15echo do''ne\n")
                 return _read(own, "done\r\n")
             finally:
-                bash.kill()
+                process.kill()
                 os.close(own)
 
     return type_in
@@ -114,10 +125,17 @@ def _read(terminal: int, until: str) -> str:
         ("servectl logs --fo", {"--follow"}),
     ],
 )
-def test_bash_completes(line: str, offered: set[str], typed_in_bash: Complete) -> None:
+def test_bash_completes(line: str, offered: set[str], typed: Complete) -> None:
     """Commands, models and keys of the daemon that runs, options."""
-    shown = typed_in_bash(line)
+    shown = typed("bash", line)
     assert offered <= set(shown.replace(PROMPT, " ").split()), shown
+
+
+@pytest.mark.skipif(not shutil.which("zsh"), reason="zsh is not installed")
+def test_zsh_completes(typed: Complete) -> None:
+    """As bash does."""
+    shown = typed("zsh", "servectl sta")
+    assert {"start", "status"} <= set(shown.replace(PROMPT, " ").split()), shown
 
 
 def completed_by_fish(line: str, environment: dict[str, str]) -> set[str]:
