@@ -23,10 +23,16 @@ from serve_daemon.supervisor.process import Command, Listener
 from serve_daemon.supervisor.programs import Directories
 from serve_daemon.supervisor.reload import Reloader
 from serve_daemon.supervisor.sockets import ListeningSockets
+from serve_daemon.supervisor.under_way import Step
 from serve_daemon.wire.messages import Failing, Reason
 from serve_daemon.wire.routing import GatewayReady, Route, Routes, RoutesApplied
 
 T = TypeVar("T")
+
+
+def outcomes(steps: list[Step]) -> dict[str, tuple[str, str, str]]:
+    """By subject: what was done, how it ended, and why."""
+    return {each.subject: (each.action, each.outcome, each.reason) for each in steps}
 
 
 @dataclass
@@ -104,6 +110,12 @@ class Managed:
         for each in list(self.spawned):
             each.ready()
         self.gateway.apply_routes()
+
+    def edit(self, old: str, new: str) -> None:
+        """Its file; nothing reads it yet."""
+        text = self.file.read_text()
+        assert old in text
+        self.file.write_text(text.replace(old, new))
 
     def load(self) -> Loaded:
         return load(self.sources)

@@ -1,40 +1,21 @@
 """Reloads: what is planned, what becomes of it, and that a bad file changes nothing."""
 
 import asyncio
-import socket
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 
-from fakes.managed import Managed
+from fakes.managed import Managed, outcomes
 from serve_daemon.config.problems import ConfigError
 from serve_daemon.supervisor.events import Kind
 from serve_daemon.supervisor.reload import Instead
-from serve_daemon.supervisor.sockets import address_of
 from serve_daemon.supervisor.states import State
-from serve_daemon.supervisor.under_way import Step
 from serve_daemon.wire.messages import Reason, SetLogLevel
-from serve_daemon.wire.routing import ConfigureGateway
 
 Make = Callable[[str], Managed]
 
 ONE = '[models.m]\nsource = "/models/m"\n'
 TWO = f'{ONE}[models.n]\nsource = "/models/n"\naliases = ["default"]\n'
-
-
-def edit(world: Managed, old: str, new: str) -> None:
-    text = world.file.read_text()
-    assert old in text
-    world.file.write_text(text.replace(old, new))
-
-
-def listens(path: str) -> bool:
-    return Path(path).is_socket()
-
-
-def outcomes(steps: list[Step]) -> dict[str, tuple[str, str, str]]:
-    return {each.subject: (each.action, each.outcome, each.reason) for each in steps}
 
 
 async def test_an_unchanged_file_changes_nothing(managed: Make) -> None:
@@ -54,9 +35,9 @@ async def test_each_model_gets_what_its_change_takes(managed: Make) -> None:
     names = ("kept", "updated", "replaced", "stopped")
     world = managed("".join(f'[models.{each}]\nsource = "/{each}"\n' for each in names))
     world.started()
-    edit(world, 'source = "/updated"', 'source = "/updated"\nmax_queue = 1')
-    edit(world, 'source = "/replaced"', 'source = "/replaced"\nmax_requests = 1')
-    edit(world, "[models.stopped]", "[models.started]")
+    world.edit('source = "/updated"', 'source = "/updated"\nmax_queue = 1')
+    world.edit('source = "/replaced"', 'source = "/replaced"\nmax_requests = 1')
+    world.edit("[models.stopped]", "[models.started]")
     reload = world.reloader.begin("test")
     assert world.reloader.is_busy
     world.engines("replaced")[-1].ready()
@@ -87,7 +68,7 @@ async def test_a_bad_file_changes_nothing(managed: Make) -> None:
     world = managed(ONE)
     world.started()
     num_spawned, config = len(world.spawned), world.manager.config
-    edit(world, "source", "sauce")
+    world.edit("source", "sauce")
     with pytest.raises(ConfigError) as refused:
         world.reloader.begin("test")
     assert (refused.value.problems[0].line, refused.value.problems[0].key) == (4, "models.m.sauce")
@@ -96,7 +77,7 @@ async def test_a_bad_file_changes_nothing(managed: Make) -> None:
     assert len(world.spawned) == num_spawned
     assert world.manager.config is config
     assert "reload (test) refused, nothing has changed" in world.messages()
-    edit(world, "sauce", "source")
+    world.edit("sauce", "source")
     assert {each.action for each in await world.reloader.begin("test").finished()} == {"keep"}
 
 
@@ -104,7 +85,7 @@ async def test_a_replacement_that_fails_is_a_failed_reload(managed: Make) -> Non
     """The old engine serves on, and the next reload tries again."""
     world = managed(ONE)
     world.started()
-    edit(world, 'source = "/models/m"', 'source = "/models/other"')
+    world.edit('source = "/models/m"', 'source = "/models/other"')
     reload = world.reloader.begin("test")
     world.engines("m")[-1].fail(Reason.SOURCE, "no such file")
     steps = outcomes(await reload.finished())
@@ -128,7 +109,7 @@ async def test_an_engine_that_can_not_even_be_spawned_is_a_failed_reload(managed
     world = managed(ONE)
     world.started()
     world.cannot_spawn = lambda _command: True
-    edit(world, 'source = "/models/m"', 'source = "/models/other"')
+    world.edit('source = "/models/m"', 'source = "/models/other"')
     steps = outcomes(await world.reloader.begin("test").finished())
     action, outcome, reason = steps["models.m"]
     assert (action, outcome) == ("replace", "failed")
@@ -139,9 +120,9 @@ async def test_the_last_of_quick_edits_wins(managed: Make) -> None:
     """Each reload ends with its own outcome; there are never two successors."""
     world = managed(ONE)
     world.started()
-    edit(world, 'source = "/models/m"', 'source = "/models/second"')
+    world.edit('source = "/models/m"', 'source = "/models/second"')
     first = world.reloader.begin("one")
-    edit(world, "second", "third")
+    world.edit("second", "third")
     second = world.reloader.begin("two")
     assert len(world.engines("m")) == 2
     world.engines("m")[-1].listener.on_exit(0)
@@ -156,7 +137,7 @@ async def test_a_reload_ends_though_nobody_waits(managed: Make) -> None:
     """The caller did not want to, or has hung up meanwhile."""
     world = managed(ONE)
     world.started()
-    edit(world, 'source = "/models/m"', 'source = "/models/other"')
+    world.edit('source = "/models/m"', 'source = "/models/other"')
     caller = asyncio.create_task(world.reloader.begin("test").finished())
     await asyncio.sleep(0)
     caller.cancel()
@@ -189,90 +170,18 @@ async def test_the_log_level_changes_live_though_the_format_does_not(managed: Ma
     """What needs a restart is said; what doesn't is done."""
     world = managed(f'[log]\nlevel = "info"\nformat = "json"\n{ONE}')
     world.started()
-    edit(world, 'level = "info"\nformat = "json"', 'level = "debug"\nformat = "console"')
+    world.edit('level = "info"\nformat = "json"', 'level = "debug"\nformat = "console"')
     steps = outcomes(await world.reloader.begin("test").finished())
     assert steps["daemon"] == ("restart", "done", "takes effect when the daemon is restarted")
     assert world.log.level == "debug"
     assert world.gateway.sent(SetLogLevel) == [SetLogLevel("debug")]
 
 
-async def test_the_gateway_moves_to_another_address(managed: Make, tmp_path: Path) -> None:
-    """The old address is closed once nobody serves there, not before."""
-    path = tmp_path / "api.sock"
-    world = managed(f'[server]\nlisten = ["unix:{path}"]\n{ONE}')
-    world.started()
-    edit(world, f"unix:{path}", f"unix:{path}2")
-    reload = world.reloader.begin("test")
-    assert path.exists()
-    world.gateway.ready()
-    assert outcomes(await reload.finished())["gateway"] == ("replace", "done", "")
-    assert not path.exists()
-    assert world.manager.listening_on() == [f"unix:{path}2"]
-
-
-async def test_a_gateway_that_fails_leaves_all_of_server_as_it_was(
-    managed: Make, tmp_path: Path
-) -> None:
-    """Its addresses, and what the running gateway was told live."""
-    path = tmp_path / "api.sock"
-    world = managed(f'[server]\nlisten = ["unix:{path}"]\nbody_timeout = 1.0\n{ONE}')
-    world.started()
-    serving = world.gateway
-    edit(world, f'unix:{path}"]\nbody_timeout = 1.0', f'unix:{path}2"]\nbody_timeout = 2.0')
-    reload = world.reloader.begin("test")
-    assert serving.sent(ConfigureGateway)[-1].settings.body_timeout == 2.0
-    world.gateway.fail(Reason.CONFIG, "no")
-    assert outcomes(await reload.finished())["gateway"] == ("replace", "failed", "config: no")
-    assert serving.sent(ConfigureGateway)[-1].settings.body_timeout == 1.0
-    assert world.manager.config.server.listen == [f"unix:{path}"]
-    assert path.exists()
-    assert not listens(f"{path}2")
-
-
-async def test_a_superseded_reload_does_not_undo_the_later_one(
-    managed: Make, tmp_path: Path
-) -> None:
-    """Of two quick edits of [server] the last one holds, sockets included."""
-    path = tmp_path / "api.sock"
-    world = managed(f'[server]\nlisten = ["unix:{path}"]\n{ONE}')
-    world.started()
-    edit(world, f"unix:{path}", f"unix:{path}2")
-    first = world.reloader.begin("one")
-    edit(world, f"unix:{path}2", f"unix:{path}3")
-    second = world.reloader.begin("two")
-    world.gateway.listener.on_exit(0)
-    world.gateway.ready()
-    assert outcomes(await first.finished())["gateway"][1] == "failed"
-    assert outcomes(await second.finished())["gateway"][1] == "done"
-    assert world.manager.config.server.listen == [f"unix:{path}3"]
-    assert listens(f"{path}3")
-    assert not listens(f"{path}2")
-
-
-@pytest.mark.parametrize("table", ["server", "metrics"])
-async def test_an_address_in_use_refuses_the_reload(managed: Make, table: str) -> None:
-    """Before any process is touched."""
-    own = '[metrics]\nlisten = ["localhost:0"]\n'
-    world = managed(f'[server]\nlisten = ["127.0.0.1:0"]\n{own}{ONE}')
-    world.started()
-    with socket.socket() as other:
-        other.bind(("127.0.0.1", 0))
-        other.listen()
-        edit(world, "127.0.0.1:0" if table == "server" else "localhost:0", address_of(other))
-        with pytest.raises(ConfigError) as refused:
-            world.reloader.begin("test")
-    (problem,) = refused.value.problems
-    assert problem.key == f"{table}.listen"
-    assert "Address already in use" in problem.message
-    assert len(world.gateways()) == 1
-    assert world.manager.config.server.listen == ["127.0.0.1:0"]
-
-
 async def test_events_tell_the_whole_story(managed: Make) -> None:
     """Begin, each step, end; with the keys that made the difference."""
     world = managed(ONE)
     world.started()
-    edit(world, 'source = "/models/m"', 'source = "/models/other"')
+    world.edit('source = "/models/m"', 'source = "/models/other"')
     reload = world.reloader.begin("uid 0 asked for it")
     world.engines("m")[-1].ready()
     await reload.finished()
