@@ -196,3 +196,22 @@ def test_the_group_may_control_the_daemon_and_others_may_not(service: Service) -
     refused = service.servectl(*socket, "status", user="nobody", check=False)
     assert refused.returncode == 3
     assert "access denied" in refused.stderr
+
+
+def test_what_engines_run_in_is_nothing_that_they_can_change(
+    service: Service, machine: Machine
+) -> None:
+    """Neither its files nor, though it lies in the service's own directory, which one it is."""
+    service.start(MODEL)
+    state, directory = "/var/lib/serve-daemon", "/var/lib/serve-daemon/engine"
+    inside = (f"nsenter --target={service.main_pid()} --mount setpriv").split()
+    inside += ["--reuid=serve-daemon", "--regid=serve-daemon", "--clear-groups"]
+    assert machine.run(*inside, "mkdir", f"{state}/mine").returncode == 0
+    for command in (f"mkdir {directory}/mine", f"mv {directory} {state}/mine"):
+        assert machine.run(*inside, *command.split(), check=False).returncode != 0
+    machine.run("rmdir", f"{state}/mine")
+    assert machine.run("stat", "--format=%U %a", directory).stdout == "root 755\n"
+    made = machine.run("touch", f"{directory}/new")  # an installation is seen while it runs
+    assert made.returncode == 0
+    machine.run(*inside, "test", "-e", f"{directory}/new")
+    machine.run("rm", f"{directory}/new")
