@@ -32,7 +32,7 @@ FORBIDDEN = {
         r"|//[\w.]*(?:nexus|artifactory)"
     ),
     "a private address": re.compile(
-        r"\b(?:10\.\d+|192\.168|172\.(?:1[6-9]|2\d|3[01]))\.\d+\.\d+\b"
+        r"(?<!==)\b(?:10\.\d+|192\.168|172\.(?:1[6-9]|2\d|3[01]))\.\d+\.\d+\b"
     ),
     "the number of an issue": re.compile(r"\b[Ii]ssue #?\d+"),
     "a mark of unfinished work": re.compile(r"\b(?:TOD[O]|FIXM[E]|XX[X])\b"),

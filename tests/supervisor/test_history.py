@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 
 from fakes.managed import Managed
 from serve_daemon.supervisor.history import KEPT, History
-from supervisor.test_reload import ONE, TWO, Make, edit
+from supervisor.test_reload import ONE, TWO, Make
 
 
 def texts(number: int) -> dict[str, str]:
@@ -75,10 +75,10 @@ async def test_only_what_worked_is_kept(managed: Make) -> None:
     """A failed replacement leaves the old engine, and the history as it was."""
     world = managed(ONE)
     world.started()
-    edit(world, 'source = "/models/m"', 'source = "/models/n"')
+    world.edit('source = "/models/m"', 'source = "/models/n"')
     await reload(world, works=True)
     good, engine = world.file.read_text(), world.manager.models["m"].unit.serving
-    edit(world, 'source = "/models/n"', 'source = "/models/broken"')
+    world.edit('source = "/models/n"', 'source = "/models/broken"')
     await reload(world, works=False)
     entries, current = world.reloader.history()
     assert [each.files for each in entries] == [{str(world.file): good}]
@@ -92,9 +92,9 @@ async def test_an_earlier_change_that_ends_later_is_not_in_force(managed: Make) 
     """A model that is removed may drain for long; what was changed meanwhile holds."""
     world = managed(TWO)
     world.started()
-    edit(world, TWO, ONE)
+    world.edit(TWO, ONE)
     removing = world.reloader.begin("remove")
-    edit(world, ONE, f"{ONE}queue_timeout = 7.0\n")
+    world.edit(ONE, f"{ONE}queue_timeout = 7.0\n")
     await world.reloader.begin("change").finished()
     world.engines("n")[0].listener.on_exit(0)
     await removing.finished()
