@@ -13,7 +13,7 @@ import pytest
 from click.testing import Result
 
 from cli import wheelhouse as made_by_hand
-from serve_daemon.cli import engine_environments
+from serve_daemon.cli import engine_environments, engine_locks
 from serve_daemon.cli.connection import EXIT_FAILED
 from serve_daemon.cli.engine_environments import FACTS, Environments, Facts
 from serve_daemon.config.probe import Device
@@ -68,7 +68,7 @@ def make(environments: Environments, name: str, number: int, problem: str = "") 
 
 def states(engine: Engine) -> dict[str, str]:
     lines = engine("list").stdout.splitlines()[1:]
-    return {words[0]: words[1] for words in map(str.split, lines)}
+    return {words[0]: words[1] for words in map(str.split, lines) if words[0] != "this"}
 
 
 def test_which_there_are(engine: Engine) -> None:
@@ -81,6 +81,19 @@ def test_which_there_are(engine: Engine) -> None:
         ("old", "2.0"),
     ]
     assert [each["is_current"] for each in document] == [True, False, False]
+
+
+def test_what_an_upgrade_has_locked_since(
+    engine: Engine, environments: Environments, own_code: Path
+) -> None:
+    """Is told where the current one is of a lock that comes with this package."""
+    told = "this version has locked something else than is current"
+    assert told in engine("list").stdout
+    name = engine_locks.named("cuda").key(own_code)
+    with environments.changing():
+        make(environments, name, 3)
+        environments.switch(name)
+    assert told not in engine("list").stdout
 
 
 def test_where_there_is_none(servectl: Servectl, tmp_path: Path) -> None:

@@ -138,6 +138,19 @@ def test_what_is_installed_answers(installed: Service) -> None:
     assert installed.models()["smollm2"]["source"] == MODEL
 
 
+def test_engines_are_installed_by_what_the_package_has(package: Place) -> None:
+    """Its servectl finds a pip; what is not there is refused, and leaves nothing."""
+    machine, _ = package
+    directory = "/var/lib/serve-daemon/engine"
+    machine.run("mkdir", "-p", "/run/wheels")
+    command = ("servectl", "engine", "install", "--wheelhouse", "/run/wheels")
+    done = machine.run(*command, check=False)
+    assert (done.returncode, "pip has failed" in done.stderr) == (1, True)
+    assert "No matching distribution found" in done.stderr
+    assert machine.run("ls", "-A", directory).stdout == ".lock\n"
+    assert machine.run("stat", "--format=%U", directory).stdout == "root\n"
+
+
 def test_a_model_is_added_by_an_edit(installed: Service) -> None:
     """Edit /etc/serve.toml, `systemctl reload`: the model is there, and the other one stays."""
     installed.systemctl("start")

@@ -142,7 +142,7 @@ def _pip(environment: Path) -> list[str]:
     wheels = [each for folder in (*_WHEELS, ensured) for each in folder.glob("pip-*.whl")]
     if not wheels:
         raise EngineSetupError("there is no pip: apt install python3-pip-whl, or python3-venv")
-    return [*python, f"{wheels[0]}/pip"]
+    return [*python, f"{max(wheels)}/pip"]
 
 
 def _link_own_code(environment: Path) -> None:

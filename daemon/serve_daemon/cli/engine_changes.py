@@ -91,13 +91,15 @@ def _ended_in_order() -> Iterator[None]:
     """Being terminated is like Ctrl-C: what is under way is taken away."""
 
     def leave(number: int, _frame: FrameType | None) -> None:
-        click.echo("terminated; nothing has changed", err=True)
         raise SystemExit(128 + number)
 
     numbers = (signal.SIGTERM, signal.SIGHUP)
     before = [(number, signal.signal(number, leave)) for number in numbers]
     try:
         yield
+    except (KeyboardInterrupt, SystemExit):
+        click.echo("interrupted; nothing half done is left", err=True)
+        raise
     finally:
         for number, handler in before:
             signal.signal(number, handler)

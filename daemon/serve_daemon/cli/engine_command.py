@@ -93,10 +93,14 @@ def install(  # noqa: PLR0913 - one for each option
 @json_option
 def list_environments(directory: Path, *, as_json: bool) -> None:
     """List the environments: which is current and previous, of what, and how large."""
+    from serve_daemon.cli.engine_building import PACKAGE
     from serve_daemon.cli.engine_lines import document, listed
 
     found = _at(directory).all()
-    show([json.dumps([document(each) for each in found], indent=2)] if as_json else listed(found))
+    if as_json:
+        click.echo(json.dumps([document(each) for each in found], indent=2))
+    else:
+        show(listed(found, PACKAGE))
 
 
 @engine.command()

@@ -2,15 +2,20 @@
 
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from serve_daemon.cli import terminal
 from serve_daemon.cli.engine_environments import Environment
+from serve_daemon.cli.engine_locks import named, shipped
 from serve_daemon.cli.status import size
 from serve_daemon.cli.table import Cell, Column, Table
 
+OUTDATED = (
+    "this version has locked something else than is current; servectl engine install installs it"
+)
 COLUMNS = (
     Column("ENVIRONMENT", is_right=False),
     Column("STATE", is_right=False),
@@ -30,8 +35,8 @@ def document(environment: Environment) -> dict[str, Any]:
     return plain | facts
 
 
-def listed(environments: Sequence[Environment]) -> Iterator[str]:
-    """One a line; below, why one can't be used."""
+def listed(environments: Sequence[Environment], package: Path) -> Iterator[str]:
+    """One a line; below, why one can't be used, and whether `package` locks other versions now."""
     if not environments:
         yield "no environment is installed; servectl engine install makes one"
         return
@@ -42,6 +47,13 @@ def listed(environments: Sequence[Environment]) -> Iterator[str]:
         yield table.line(row)
         if each.problem:
             yield f"  {each.problem}; servectl engine install makes it anew"
+    if any(each.is_current and _is_outdated(each, package) for each in environments):
+        yield OUTDATED
+
+
+def _is_outdated(environment: Environment, package: Path) -> bool:
+    lock = environment.facts.lock
+    return lock in shipped() and named(lock).key(package) != environment.name
 
 
 def summary(current: Environment, *, is_new: bool) -> Iterator[str]:
