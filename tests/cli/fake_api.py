@@ -74,7 +74,10 @@ class Handler(BaseHTTPRequestHandler):
         else:
             self.server.asked.append(body)
             self.server.was_asked.set()
-            self._stream()
+            try:
+                self._stream()
+            except ConnectionError:
+                self.server.was_left.set()
 
     def _reply(self, document: Document, code: int = 200) -> None:
         content = json.dumps(document).encode()

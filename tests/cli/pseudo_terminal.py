@@ -1,5 +1,6 @@
 """A program on a terminal that a test holds the other end of."""
 
+import codecs
 import fcntl
 import os
 import select
@@ -25,6 +26,7 @@ class Terminal:
         self.process = process
         self._ours, self._theirs = ours, theirs
         self._mode = termios.tcgetattr(theirs)
+        self._decode = codecs.getincrementaldecoder("utf-8")().decode
         self.written = ""
 
     def type(self, keys: str) -> None:
@@ -34,7 +36,7 @@ class Terminal:
         """Wait until it has written this, behind so many characters; all that is behind those."""
         end = time.monotonic() + PATIENCE_SECONDS
         while text not in self.written[after:]:
-            if not select.select([self._ours], [], [], max(end - time.monotonic(), 0))[0]:
+            if not self._ready(end):
                 raise TimeoutError(f"no {text!r} in {self.written[after:]!r}")
             self._read()
         return self.written[after:]
@@ -47,10 +49,16 @@ class Terminal:
 
     def exit_status(self) -> int:
         """Once it has ended; what it has written until then is all there."""
-        status = self.process.wait(PATIENCE_SECONDS)
-        while select.select([self._ours], [], [], 0)[0]:
+        ended = os.pidfd_open(self.process.pid)
+        end = time.monotonic() + PATIENCE_SECONDS
+        try:  # it can't end while there is no room for what it writes
+            while ended not in (ready := self._ready(end, ended)) and ready:
+                self._read()
+        finally:
+            os.close(ended)
+        while self._ready(0):
             self._read()
-        return status
+        return self.process.wait(PATIENCE_SECONDS if ready else 0)
 
     def is_as_before(self) -> bool:
         """Whether keys come as they did, and the screen is left if it was entered."""
@@ -62,8 +70,11 @@ class Terminal:
         fcntl.ioctl(self._theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
         self.process.send_signal(signal.SIGWINCH)
 
+    def _ready(self, end: float, *others: int) -> list[int]:
+        return select.select([self._ours, *others], [], [], max(end - time.monotonic(), 0))[0]
+
     def _read(self) -> None:
-        self.written += os.read(self._ours, 65536).decode()
+        self.written += self._decode(os.read(self._ours, 65536))
 
 
 @contextmanager

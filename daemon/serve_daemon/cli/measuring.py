@@ -140,6 +140,8 @@ class Streams:
         with self._api.response(_body(self._load, prompt)) as answer:
             with self._lock:
                 self._open.add(answer)
+                if self._is_over.is_set():
+                    answer.cancel()
             try:
                 return self._watch(answer, started)
             finally:

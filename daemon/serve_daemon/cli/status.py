@@ -37,8 +37,8 @@ COLUMNS = (
     Column("WAIT"),
     Column("MEMORY"),
     Column("PEAK", rank=6),
-    Column("ESTIMATE", rank=8),
-    Column("MAX", rank=7),
+    Column("ESTIMATE", rank=7),
+    Column("MAX", rank=8),
 )
 
 Document = dict[str, Any]
@@ -197,11 +197,13 @@ def _remarks(member: Document, now: float) -> list[str]:
     """Of a model or gateway: why it does not simply serve, and how it has ended before."""
     reason = "" if member["state"] == "ready" else member["reason"]
     retry = member.get("retry_in")
-    count, ended = member["restarts"], member["last_exit"]
+    ended = member["last_exit"]
+    # What is counted are ends: behind the last one of a model that has failed comes no start.
+    count = member["restarts"] - (member["state"] == "failed")
     parts = [
         reason,
         "" if retry is None else f"next try in {timespan(retry)}",
-        f"{count} restart{'s' if count > 1 else ''}" if count else "",
+        f"{count} restart{'s' if count > 1 else ''}" if count > 0 else "",
     ]
     is_meant = ended is None or ended["result"] == "stopped"
     exits = (

@@ -5,7 +5,10 @@ from typing import NamedTuple
 
 import click
 
+from serve_daemon.cli.terminal import UNLIMITED
+
 GAP = 2  # between two columns
+NOTHING = ("", "-")
 LEAST_NAMES = 20  # columns are left out before names are cut to less
 
 
@@ -30,7 +33,10 @@ Row = tuple[Cell, ...]
 
 
 class Table:
-    """The columns that fit, as wide as these rows need; names, in the first one, may be cut."""
+    """The columns that fit, as wide as these rows need; names, in the first one, may be cut.
+
+    Of those that may be left out, one with nothing in it is.
+    """
 
     def __init__(
         self, columns: Sequence[Column], rows: Sequence[Sequence[Cell]], width: int
@@ -41,7 +47,12 @@ class Table:
             for index, column in enumerate(columns)
         ]
         names = min(self._widths[0], LEAST_NAMES)
-        self._kept = list(range(len(columns)))
+        is_piped = width > UNLIMITED // 2  # then for programs, which want all columns always
+        self._kept = [
+            index
+            for index, column in enumerate(columns)
+            if is_piped or not column.rank or any(row[index].text not in NOTHING for row in rows)
+        ]
         while names + self._beside_names() > width and (goes := self._first_to_go()):
             self._kept.remove(goes)
         self._widths[0] = max(min(self._widths[0], width - self._beside_names()), 1)
