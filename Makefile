@@ -50,6 +50,7 @@ manual: venv  ## What is made from the code: fields in serve-daemon-api(7), comp
 
 screenshots: venv  ## The pictures of the README, in docs/images: takes chromium and chromedriver
 	cd tests && ../$(BIN)/python -m browser ../docs/images --cache ../.cache
+	cd tests && ../$(BIN)/python -m terminal ../docs/images --cache ../.cache
 
 check: venv  ## Linters, types, import contracts and budgets alone
 	$(BIN)/python -m pytest tests/test_house.py
