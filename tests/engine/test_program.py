@@ -1,6 +1,7 @@
 """The engine program's life: configured, loading, ready, and every way to end."""
 
 import asyncio
+import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
+import serve_daemon
 from engine.client import EngineProcess, Gateway
 from engine.models import write_config, write_safetensors
 from serve_daemon.wire.batching import Batching
@@ -172,6 +174,24 @@ def refused(tmp_path: Path, **changes: object) -> Failing:
         failing = engine.failing()
         assert engine.exit_status() == 1
         return failing
+
+
+def test_an_engine_of_another_version_says_so(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """An environment may have a serve-daemon of its own; it is tried all the same."""
+    code = (
+        "import sys, serve_daemon; serve_daemon.__version__ = '0.0.9';"
+        " from serve_daemon.engine.__main__ import main; main(sys.argv[1:])"
+    )
+    spec = msgspec.structs.replace(TINY, source="/no/such/model")
+    program = [sys.executable, "-c", code]
+    with EngineProcess(spec, tmp_path / "cache", program=program) as engine:
+        assert engine.failing().reason is Reason.SOURCE
+        assert engine.exit_status() == 1
+    record = json.loads(capfd.readouterr().err.splitlines()[0])
+    assert record["event"] == "not the daemon's version"
+    assert (record["version"], record["daemon"]) == ("0.0.9", serve_daemon.__version__)
 
 
 def test_a_source_that_is_not_there(tmp_path: Path) -> None:

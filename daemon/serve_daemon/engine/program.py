@@ -11,6 +11,7 @@ from typing import NoReturn
 
 import structlog
 
+from serve_daemon import __version__
 from serve_daemon.engine import engines, footprint, heap, loader, quantization, requirements
 from serve_daemon.engine.death import die_with_parent
 from serve_daemon.engine.errors import classify
@@ -102,6 +103,8 @@ class Program:
 
     def _begin(self, configure: Configure) -> None:
         logs.configure_child_logging(configure.log_level)
+        if configure.release != __version__:  # it may work, as while an upgrade is under way
+            log.warning("not the daemon's version", version=__version__, daemon=configure.release)
         self._configure = configure
         self._threads = configure.threads
         self._beat(configure.heartbeat_seconds)

@@ -8,6 +8,7 @@ from enum import StrEnum
 
 from msgspec import Struct
 
+from serve_daemon import __version__
 from serve_daemon.wire.batching import Batching
 from serve_daemon.wire.sampling import Logprobs, Sampling
 
@@ -124,6 +125,7 @@ class Configure(Message, frozen=True):
     threads: int
     heartbeat_seconds: float
     log_level: str
+    release: str = __version__  # of the daemon
 
 
 class UseThreads(Message, frozen=True):
