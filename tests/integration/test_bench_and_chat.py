@@ -2,10 +2,14 @@
 
 import asyncio
 import json
+from pathlib import Path
 
+from fakes.certificates import Authority
 from integration.daemon import RunningDaemon
 from integration.test_apply import servectl
+from serve_daemon.config.api_keys import hash_of
 
+KEY = "sk-bench-0123456789"
 MODELS = '[models.m]\nsource = "fake:token_delay=0.001"\nmax_requests = 4'
 
 
@@ -33,3 +37,18 @@ async def test_bench_chat_and_top_use_the_api_as_it_is(
     (model,) = json.loads(output)["models"]
     assert (model["name"], model["replicas"][0]["pid"]) == ("m", engine["pid"])
     assert model["replicas"][0]["cpu"] > 0
+
+
+async def test_keys_and_tls_are_no_obstacle(daemon: RunningDaemon, tmp_path: Path) -> None:
+    """The address was told by the daemon itself; who has no key is told where to name one."""
+    certificate, key = Authority().write(tmp_path, "models.example")
+    tls = f'tls_certificate = "{certificate}"\ntls_key = "{key}"'
+    await daemon.started(f'{MODELS}\n[keys.k]\nhash = "{hash_of(KEY)}"', server=tls)
+    asked = ("bench", "m", "--streams", "2", "--new-tokens", "5", "--json")
+    status, output = await servectl(daemon, *asked)
+    assert (status, "name a key with --key, or in SERVECTL_API_KEY" in output) == (1, True), output
+    status, output = await servectl(daemon, *asked, "--key", KEY)
+    assert (status, json.loads(output)["runs"][0]["requests"]) == (0, 2)
+    url = daemon.url.replace("http:", "https:")
+    status, output = await servectl(daemon, *asked, "--key", KEY, "--url", url)
+    assert (status, "certificate verify failed" in output.lower()) == (1, True), output
