@@ -188,7 +188,8 @@ class EngineProgram(Table):
 
     python: str = key(
         "",
-        "Absolute path of the Python interpreter that engines run under. Empty: the daemon's own.",
+        "Absolute path of the Python interpreter that engines run under; links on the way to its"
+        " environment are followed when the file is read. Empty: the daemon's own.",
         Effect.REPLACE,
         pattern=r"^(/.*)?$",
     )
