@@ -78,18 +78,20 @@ class Terminal:
 
 
 @contextmanager
-def on_terminal(*arguments: str, columns: int = 100, lines: int = 30) -> Iterator[Terminal]:
+def on_terminal(
+    *arguments: str, columns: int = 100, lines: int = 30, **environment: str
+) -> Iterator[Terminal]:
     """servectl, with a session and a terminal of its own."""
     ours, theirs = os.openpty()
     fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", lines, columns, 0, 0))
     hidden = ("COLUMNS", "LINES", "NO_COLOR", "LC_ALL", "PAGER")
-    environment = {name: text for name, text in os.environ.items() if name not in hidden}
+    kept = {name: text for name, text in os.environ.items() if name not in hidden}
     process = subprocess.Popen(
         ["setsid", "--ctty", SERVECTL, *arguments],  # so that Ctrl-C is a signal
         stdin=theirs,
         stdout=theirs,
         stderr=theirs,
-        env=environment | {"TERM": "xterm-256color"},
+        env=kept | {"TERM": "xterm-256color"} | environment,
     )
     try:
         yield Terminal(process, ours, theirs)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import time
 from collections.abc import Callable
@@ -162,6 +163,15 @@ def test_keys_and_a_new_size_take_effect_at_once(daemon: FakeDaemon) -> None:
         terminal.until("e2", before)
         terminal.type("q")
         assert terminal.exit_status() == 0
+
+
+def test_it_is_plain_where_that_is_wanted(daemon: FakeDaemon) -> None:
+    """Without colours, and in ASCII."""
+    with on_terminal(*live(daemon), NO_COLOR="1", LC_ALL="C") as terminal:
+        began(terminal)
+        assert re.search(r"\x1b\[[0-9;]*m", terminal.written) is None
+        assert "* smollm2" in terminal.written
+        assert "|- e1" in terminal.written
 
 
 def test_it_waits_for_a_daemon_that_restarts(tmp_path: Path) -> None:

@@ -13,6 +13,8 @@ from collections.abc import Iterable, Iterator
 from types import FrameType
 from typing import Any, Self
 
+import click
+
 from serve_daemon.cli.terminal import readable
 
 # The screen beside the scrollback, and no cursor; and back.
@@ -72,7 +74,9 @@ class Screen:
 
     def draw(self, lines: Iterable[str]) -> None:
         """Show these lines, and nothing else. No line may be wider than the screen."""
-        shown = END_OF_LINE.join(readable(line) for line in lines)
+        is_plain = bool(os.environ.get("NO_COLOR"))  # click knows of no screen
+        styled = (click.unstyle(line) if is_plain else line for line in lines)
+        shown = END_OF_LINE.join(map(readable, styled))
         _write(f"{BEGIN}{shown}\x1b[K{END}")
 
     def keys(self, seconds: float) -> Iterator[str]:
