@@ -29,6 +29,12 @@ def test_what_is_still_open_is_an_error(servectl: Servectl, daemon: FakeDaemon) 
     assert daemon.calls == [("Drain", {"timeout": 1.5}), ("Drain", {"timeout": 0.0})]
 
 
+def test_what_nobody_has_counted_yet_is_not_none(servectl: Servectl, daemon: FakeDaemon) -> None:
+    """A gateway has not answered in time: requests may be open there."""
+    daemon.answers["Drain"] = [{"open_requests": None}]
+    assert servectl("drain", "--timeout", "0.1").exit_code == EXIT_FAILED
+
+
 def test_resume(servectl: Servectl, daemon: FakeDaemon) -> None:
     """Says nothing where all is well."""
     daemon.answers["Resume"] = [{}]

@@ -46,7 +46,7 @@ def drain(timeout: float | None, *, no_block: bool) -> None:
     /ready says 503 from then on, so that a load balancer goes elsewhere, until `servectl resume`.
     """
     limit = 0.0 if no_block else timeout
-    count = 0
+    count: int | None = None
     with connected() as client:
         try:
             for reply in client.stream("Drain", **({} if limit is None else {"timeout": limit})):
@@ -56,8 +56,9 @@ def drain(timeout: float | None, *, no_block: bool) -> None:
         except KeyboardInterrupt:
             click.echo("new requests stay refused; `servectl resume` takes them again", err=True)
             raise
-    if count and not no_block:
-        fail(f"still open: {count}; they go on, and new ones stay refused", EXIT_FAILED)
+    if count != 0 and not no_block:
+        told = "not told yet" if count is None else count
+        fail(f"still open: {told}; they go on, and new ones stay refused", EXIT_FAILED)
 
 
 @click.command()

@@ -35,7 +35,6 @@ from serve_daemon.wire.routing import (
     ConfigureGateway,
     Convicted,
     EngineEnded,
-    GatewayHeartbeat,
     GatewayReady,
     GatewaySettings,
     Routes,
@@ -161,6 +160,7 @@ class Gateway:
             set_level(message.log_level)
             if message.settings.draining and self._sockets is not None:
                 self._sockets.send_away()
+                self._tell_state()
         else:
             self._configured.set_result(message)
 
@@ -176,13 +176,12 @@ class Gateway:
 
     async def _beat(self) -> None:
         while True:
-            conditions = self._conditions
-            counts = (conditions.open_requests, conditions.requests, conditions.failures)
-            unfinished = conditions.open_requests + self._kept.num_in_background
-            is_draining = conditions.settings.draining
-            self._link.send(GatewayHeartbeat(*counts, is_draining, unfinished))
+            self._tell_state()
             self._tell_counts()
             await asyncio.sleep(self._configuration.heartbeat_seconds)
+
+    def _tell_state(self) -> None:
+        self._link.send(self._conditions.told(self._kept.num_in_background))
 
     def _tell_counts(self) -> None:
         if counted := self._models.table.counted():

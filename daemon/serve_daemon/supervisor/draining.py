@@ -50,42 +50,45 @@ class Draining:
         self._changes.notify()
 
     @property
-    def open_requests(self) -> int:
-        """What is still to end, those that are made in the background included."""
-        beats = [each.heartbeat for each in self._gateways()]
-        return sum(each.unfinished for each in beats if isinstance(each, GatewayHeartbeat))
+    def open_requests(self) -> int | None:
+        """What is still to end, those that are made in the background included.
+
+        None until every gateway has counted since it refuses.
+        """
+        counts = list(map(_unfinished, self._gateways()))
+        return None if None in counts else sum(each or 0 for each in counts)
 
     @property
     def is_done(self) -> bool:
         """Whether every gateway refuses, and has nothing open."""
-        return self.is_on and all(map(_is_drained, self._gateways()))
+        return self.is_on and self.open_requests == 0
 
-    async def progress(self, timeout: float) -> AsyncIterator[int]:  # noqa: ASYNC109 - of the caller
+    async def progress(self, timeout: float) -> AsyncIterator[int | None]:  # noqa: ASYNC109 - of the caller
         """How many requests are open, whenever that changes, until none is or the time is over.
 
-        Raises `Resumed`.
+        None where that is not known yet. Raises `Resumed`.
         """
         limit = asyncio.get_running_loop().time() + timeout if math.isfinite(timeout) else None
-        told = -1
         while not self.is_done:
             if not self.is_on:
                 raise Resumed
-            if told != self.open_requests:
-                told = self.open_requests
-                yield told
+            yield (told := self.open_requests)
             try:
                 async with asyncio.timeout_at(limit):
                     await self._changes.wait_for(partial(self._is_news, told))
             except TimeoutError:
+                if self.open_requests != told:
+                    yield self.open_requests
                 return
         yield 0
 
-    def _is_news(self, told: int) -> bool:
+    def _is_news(self, told: int | None) -> bool:
         return not self.is_on or self.is_done or self.open_requests != told
 
 
-def _is_drained(gateway: Instance) -> bool:
+def _unfinished(gateway: Instance) -> int | None:
     beat = gateway.heartbeat
     if isinstance(beat, GatewayHeartbeat):
-        return beat.draining and not beat.unfinished
-    return gateway.phase is Phase.STARTING  # it will refuse from the first request on
+        return beat.unfinished if beat.draining else None
+    # One that starts will refuse from the first request on.
+    return 0 if gateway.phase is Phase.STARTING else None

@@ -9,7 +9,7 @@ from serve_daemon.gateway.http.kernel_sockets import Address
 from serve_daemon.gateway.http.keys import Keys
 from serve_daemon.gateway.metrics.meter import Meter
 from serve_daemon.wire.metrics import Counter, labelled
-from serve_daemon.wire.routing import GatewaySettings
+from serve_daemon.wire.routing import GatewayHeartbeat, GatewaySettings
 
 
 @dataclass(eq=False)
@@ -59,6 +59,16 @@ class Conditions:
             self.meter.add(labelled(Counter.STATUS, str(exchange.status)))
         if not self._open:
             self._idle.set()
+
+    def told(self, num_in_background: int) -> GatewayHeartbeat:
+        """To the supervisor; so many responses are made that no open request waits for."""
+        return GatewayHeartbeat(
+            self.open_requests,
+            self.requests,
+            self.failures,
+            self.settings.draining,
+            self.open_requests + num_in_background,
+        )
 
     def cut(self, error: ApiError) -> None:
         """Let every request end with `error`, the open ones and those that still come."""
