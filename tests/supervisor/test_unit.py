@@ -226,7 +226,7 @@ def test_a_drain_that_takes_too_long_escalates() -> None:
     assert signals_of(engine) == [signal.SIGTERM, signal.SIGKILL]
     engine.on_exit(-signal.SIGKILL)
     assert world.state() is State.STOPPED
-    assert world.unit.crashes.total == 0
+    assert world.unit.retry.total == 0
 
 
 async def test_stopped_waits_for_the_last_process() -> None:

@@ -27,7 +27,7 @@ def test_a_crash_is_answered_with_a_restart() -> None:
     world.ready()
     assert world.state() is State.READY
     assert world.specs() == ["A", "A"]
-    assert world.unit.crashes.total == 1
+    assert world.unit.retry.total == 1
 
 
 def test_delays_double_until_the_limit_ends_it() -> None:
@@ -189,7 +189,7 @@ def test_a_process_that_drains_and_hangs_is_killed() -> None:
     assert signals_of(engine) == [signal.SIGKILL]
     engine.on_exit(-signal.SIGKILL)
     assert world.state() is State.STOPPED
-    assert world.unit.crashes.total == 0
+    assert world.unit.retry.total == 0
 
 
 def test_what_is_ready_too_late_is_not_served() -> None:

@@ -17,7 +17,7 @@ def test_a_replacement_that_fails_leaves_the_old_one_serving() -> None:
     assert world.unit.serving is old
     assert world.unit.spec == "A"
     assert world.unit.outcome(generation) == "source: no such file"
-    assert world.unit.crashes.total == 0
+    assert world.unit.retry.total == 0
     assert world.journal.notes[-1].endswith("the old one goes on: source: no such file")
     world.clock.advance(1000.0)
     assert world.specs() == ["A", "B"]
@@ -68,7 +68,7 @@ def test_the_old_engine_crashes_while_its_successor_loads() -> None:
     old.on_exit(-signal.SIGSEGV)
     assert world.state() is State.STARTING
     assert world.unit.reason == "killed by SIGSEGV"
-    assert world.unit.crashes.total == 1
+    assert world.unit.retry.total == 0
     world.ready()
     assert world.state() is State.READY
     assert world.unit.outcome(generation) == ""

@@ -31,7 +31,7 @@ def test_where_they_do_not_the_old_one_leaves_first() -> None:
     world.ready()
     assert world.unit.outcome(generation) == ""
     assert world.journal.states == [State.STARTING, State.READY] * 2
-    assert world.unit.crashes.total == 0
+    assert world.unit.retry.total == 0
 
 
 def test_a_new_one_that_fails_has_the_old_one_come_back() -> None:
@@ -46,7 +46,7 @@ def test_a_new_one_that_fails_has_the_old_one_come_back() -> None:
     assert world.unit.outcome(generation) == "source: no such file"
     world.ready()
     assert (world.state(), world.unit.spec) == (State.READY, "A")
-    assert world.unit.crashes.total == 0
+    assert world.unit.retry.total == 0
     assert world.journal.notes[-1].endswith("the old one comes back: source: no such file")
 
 

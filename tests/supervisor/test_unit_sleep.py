@@ -22,7 +22,7 @@ def test_sleep_lets_the_engine_finish_and_leave() -> None:
     assert sent_to(engine) == [Drain()]
     engine.on_exit(0)
     assert (world.state(), world.unit.instances()) == (State.ASLEEP, [])
-    assert world.unit.crashes.total == 0
+    assert world.unit.retry.total == 0
 
 
 def test_a_wake_starts_it_once() -> None:

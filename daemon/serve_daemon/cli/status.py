@@ -198,8 +198,7 @@ def _remarks(member: Document, now: float) -> list[str]:
     reason = "" if member["state"] == "ready" else member["reason"]
     retry = member.get("retry_in")
     ended = member["last_exit"]
-    # What is counted are ends: behind the last one of a model that has failed comes no start.
-    count = member["restarts"] - (member["state"] == "failed")
+    count = member["restarts"]
     parts = [
         reason,
         "" if retry is None else f"next try in {timespan(retry)}",

@@ -151,7 +151,7 @@ class Group(Settling):
 
     @property
     def restarts(self) -> int:
-        return sum(each.crashes.total for each in self.units)
+        return sum(each.retry.total for each in self.units)
 
     def instances(self) -> list[Instance]:
         return [instance for unit in self.all_units() for instance in unit.instances()]

@@ -69,7 +69,7 @@ COUNTERS = (
     ),
     (Counter.CACHED_TOKENS, "vllm:prefix_cache_hits_total", "Those of them that were found there."),
     (STEPS, "serve_daemon_engine_steps_total", "Forward steps of the model's engines."),
-    (RESTARTS, "serve_daemon_restarts_total", "Crashes of the model's engines."),
+    (RESTARTS, "serve_daemon_restarts_total", "Starts of the model's engines after a crash."),
 )
 FINISHED = (Outcome.STOP, Outcome.LENGTH, Outcome.ABORT, Outcome.ERROR)
 

@@ -21,11 +21,9 @@ class Crashes:
 
     def __init__(self) -> None:
         self._times: deque[float] = deque()
-        self.total = 0
 
     def add(self, now: float) -> None:
         self._times.append(now)
-        self.total += 1
 
     def forget(self) -> None:
         """Begin anew: somebody has mended something."""
@@ -46,12 +44,14 @@ class Retry:
 
     def __init__(self, clock: Clock, action: Callable[[], object]) -> None:
         self.at: float | None = None  # the clock's time of it
+        self.total = 0  # of those that came after a crash, this one included
         self._clock = clock
         self._action = action
         self._timer: asyncio.TimerHandle | None = None
 
     def plan(self, delay_seconds: float) -> None:
         self.at = self._clock.time() + delay_seconds
+        self.total += 1
         self._timer = self._clock.call_later(delay_seconds, self._action)
 
     def cancel(self) -> None:
