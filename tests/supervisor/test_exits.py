@@ -70,6 +70,13 @@ def test_the_kernels_kill_says_what_to_do() -> None:
     assert explanation.reason.startswith("oom: killed by the kernel; lower max_requests")
 
 
+def test_who_took_more_than_its_memory_max_is_told_so() -> None:
+    """The limit, by the key that sets it."""
+    explanation = explain(Exit(-signal.SIGKILL, is_oom_kill=True, memory_max=128 << 20))
+    assert explanation.result is Result.MEMORY
+    assert explanation.reason.startswith("oom: it took more than its memory_max of 128.0MiB; raise")
+
+
 NEITHER, PERMANENT, OWN_MAKING = (False, False), (True, False), (False, True)
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from serve_daemon.config import probe as config_probe
 from serve_daemon.config.checkpoint import BITSANDBYTES
+from serve_daemon.wire import code
 
 PACKAGES = ("torch", "transformers", "accelerate", "bitsandbytes", "gguf", "safetensors", "kernels")
 # What loading imports of Transformers, with the code of one decoder, which stands for any.
@@ -54,6 +55,7 @@ def measured(engines: Iterable[str], *, with_bitsandbytes: bool) -> dict[str, in
         import_module(name)
     for engine in engines:
         import_module(f"serve_daemon.engine.{engine}.engine")
+        code.let_go()  # as an engine does, once it is ready
         sizes[engine] = resident_bytes()
     if with_bitsandbytes:
         before = resident_bytes()
