@@ -111,7 +111,11 @@ def family(pid: int) -> dict[int, str]:
     """Each process of the daemon `pid`, by what it is."""
     top = psutil.Process(pid)
     every = [top, *top.children(recursive=True)]
-    return {each.pid: name_of(each.cmdline()) for each in every}
+    named = {}
+    for each in every:
+        with suppress(psutil.NoSuchProcess):  # it has just ended
+            named[each.pid] = name_of(each.cmdline())
+    return named
 
 
 def shares_of(pid: int, seconds: float) -> dict[str, tuple[float, float]]:
