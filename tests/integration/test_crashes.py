@@ -98,7 +98,7 @@ async def test_a_model_that_crashes_too_often_has_failed(daemon: RunningDaemon) 
     assert failed["restarts"] == 2
     assert failed["reason"].startswith("exited with status")
     daemon.call("Start", model="m", wait=False)
-    assert (await daemon.until_model("m", state="failed", restarts=6))["pid"] is None
+    assert (await daemon.until_model("m", state="failed", restarts=4))["pid"] is None
 
 
 async def test_an_engine_that_ignores_sigterm_is_killed(daemon: RunningDaemon) -> None:
