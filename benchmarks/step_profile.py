@@ -14,6 +14,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import product
 from pathlib import Path
@@ -181,7 +182,8 @@ def profiles(engine: str, gguf: str, chosen: argparse.Namespace) -> Iterator[str
     with tempfile.TemporaryDirectory() as directory:
         spec = msgspec.structs.replace(spec_of(engine, chosen), gguf=gguf)
         here = engine_here(spec, chosen.cache or Path(directory))
-        limit = limits.measure(here.loaded.device)
+        with ThreadPoolExecutor(1) as measuring:  # whose pool of OpenMP threads ends with it
+            limit = measuring.submit(limits.measure, here.loaded.device).result()
         yield about(limit, chosen)
         for num_streams in chosen.streams:
             found = profile(here, num_streams, chosen.steps, chosen.prompt_tokens)

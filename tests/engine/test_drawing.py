@@ -94,6 +94,43 @@ def check_draws(vocabulary: int, cut: dict[str, Any]) -> None:
         assert found.tolist() == drawing.draw_by_definition(logits, parameters).tolist()
 
 
+def drawn_masks(rows: int, vocabulary: int, words: int) -> Tensor:
+    """Of few tokens and of many; the last row's is of one token."""
+    random = torch.Generator().manual_seed(vocabulary)
+    bits = torch.randint(-(2**31), 2**31, (rows, words), generator=random).int()
+    bits[0] &= bits[1] & bits[-1].roll(1)
+    bits[0, 1::2] = 0  # whole blocks in which nothing may come
+    bits[-1] = 0
+    bits[-1, vocabulary // 2 // 32] = 1 << vocabulary // 2 % 32 if vocabulary > 1 else 1
+    return bits
+
+
+@pytest.mark.usefixtures("_level")
+@pytest.mark.parametrize("missing", [-1, 0, 1])
+@pytest.mark.parametrize("vocabulary", [100, 128, 1000])
+def test_only_tokens_of_the_mask_are_drawn(vocabulary: int, missing: int) -> None:
+    """As by the definition, also where the mask ends before the vocabulary or after it."""
+    rows = 4
+    logits = drawn_logits(rows, vocabulary, 2.0, vocabulary)
+    masks = drawn_masks(rows, vocabulary, -(-vocabulary // 32) - missing)
+    wanted = drawing.likeliest_by_definition(logits, masks)
+    assert drawing.likeliest(logits, masks).tolist() == wanted.tolist()
+    for cut in CUTS:
+        samplings = [Sampling(temperature=1.3, **cut)] * rows
+        parameters = drawing.parameters_of(samplings, points_of(rows, vocabulary))
+        found = drawing.draw(logits, parameters, masks)
+        assert found.tolist() == drawing.draw_by_definition(logits, parameters, masks).tolist()
+        assert found[-1] == vocabulary // 2
+
+
+def test_a_mask_leaves_the_logits_as_they_are() -> None:
+    """Log probabilities are those of the model."""
+    logits = drawn_logits(3, 500, 1.0, 1)
+    kept, masks = logits.clone(), drawn_masks(3, 500, 16)
+    drawing.draw(logits, drawing.parameters_of([Sampling()] * 3, [0.5] * 3), masks)
+    assert torch.equal(logits, kept)
+
+
 def test_every_row_goes_its_own_way(threads: int) -> None:
     """Whatever shares the batch, and whichever thread it is for."""
     del threads
@@ -135,6 +172,8 @@ def test_what_it_can_not_read_is_refused() -> None:
         drawing.likeliest(torch.zeros(2, 3, dtype=torch.bfloat16))
     with pytest.raises(RuntimeError, match="float64"):
         drawing.draw(torch.zeros(2, 3), torch.zeros(2, 5))
+    with pytest.raises(RuntimeError, match="int32"):
+        drawing.likeliest(torch.zeros(2, 3), torch.zeros(3, 1, dtype=torch.int32))
 
 
 @pytest.mark.parametrize("cut", CUTS, ids=str)

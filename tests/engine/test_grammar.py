@@ -8,7 +8,7 @@ pytest.importorskip("torch")
 
 import torch
 
-from serve_daemon.engine.grammar import forbid
+from serve_daemon.engine.grammar import allowed_only
 from serve_daemon.engine.records import Record, record_of
 from serve_daemon.engine.sampling import Draw, choose, is_argmax
 from serve_daemon.wire.messages import Submit
@@ -116,9 +116,9 @@ def test_a_grammar_makes_a_greedy_row_no_plain_argmax() -> None:
 def test_a_mask_may_be_of_another_length(vocabulary: int) -> None:
     """What a model's padded vocabulary has more is no token; bits beyond it are ignored."""
     tokens = [0, 31, 32, 63, 64, 89, 95]
-    logits = torch.zeros(3, vocabulary)
-    forbid(logits, [2, 0], [packed(tokens, 96), packed([1, 95], 96)])
+    logits = torch.zeros(2, vocabulary)
+    kept = allowed_only(logits, torch.stack([packed(tokens, 96), packed([1, 95], 96)]))
     there = [token for token in tokens if token < vocabulary]
-    assert (logits[2] == 0).nonzero().flatten().tolist() == there
-    assert (logits[0] == 0).nonzero().flatten().tolist() == [1, *[95] * (vocabulary > 95)]
-    assert torch.equal(logits[1], torch.zeros(vocabulary))
+    assert (kept[0] == 0).nonzero().flatten().tolist() == there
+    assert (kept[1] == 0).nonzero().flatten().tolist() == [1, *[95] * (vocabulary > 95)]
+    assert torch.equal(logits, torch.zeros(2, vocabulary))

@@ -21,6 +21,7 @@ from serve_daemon.engine.sampling import Draw, choose
 from serve_daemon.wire.sampling import Sampling
 
 VOCABULARY = 2000
+ROUNDING = 2 * torch.finfo(torch.float32).eps  # of a sum of all masses
 CASES = [
     Sampling(),
     Sampling(temperature=0.7),
@@ -92,12 +93,16 @@ def actual(logits: torch.Tensor, samplings: Sequence[Sampling]) -> torch.Tensor:
 
 @pytest.mark.parametrize("sampling", CASES, ids=str)
 def test_the_distribution_is_that_of_transformers(sampling: Sampling) -> None:
-    """Value by value, for each parameter alone and for all of them together."""
+    """Value by value, for each parameter alone and for all of them together.
+
+    But for tokens at a cut's edge, where the order in which float32 is summed up decides.
+    """
     logits = logits_of(1)
     wanted = expected(logits, sampling)
     got = actual(logits, [sampling])
-    assert torch.equal(got > 0, wanted > 0)
-    torch.testing.assert_close(got, wanted, rtol=1e-5, atol=1e-8)
+    on_one_side = (got > 0) != (wanted > 0)
+    assert float((got + wanted)[on_one_side].sum()) < ROUNDING
+    torch.testing.assert_close(got[~on_one_side], wanted[~on_one_side], rtol=1e-5, atol=1e-8)
 
 
 @pytest.mark.parametrize("vocabulary", [20, 300, 2000, 8192, 50_001])

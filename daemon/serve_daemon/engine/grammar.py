@@ -25,25 +25,22 @@ class Grammar(Protocol):
         """Go on by `token`, which is one of those."""
 
 
-def forbid(logits: torch.Tensor, rows: Sequence[int], masks: Sequence[torch.Tensor]) -> None:
-    """Set to -inf, in these rows of `logits` [B, V], the tokens that the row's mask lacks.
+def masks_of(grammars: Sequence[Grammar]) -> torch.Tensor:
+    """The masks of grammars of one vocabulary: int32 [R, W], on the host."""
+    return torch.stack([each.mask() for each in grammars])
+
+
+def allowed_only(logits: torch.Tensor, masks: torch.Tensor) -> torch.Tensor:
+    """A copy of `logits` [R, V] with -inf for the tokens that the row's mask of `masks` lacks.
 
     What lies beyond a mask's end is padding of the model's vocabulary: no token.
     """
-    packed = torch.stack(list(masks))  # [R, W]
     is_on_host = logits.device.type == "cpu"
-    may_come = _unpacked(packed) if is_on_host else _unpacked_there(packed.to(logits.device))
+    may_come = _unpacked(masks) if is_on_host else _unpacked_there(masks.to(logits.device))
     known = min(may_come.shape[-1], logits.shape[-1])
-    must_not_come = may_come[:, :known].logical_not_()
-    if len(rows) == len(logits) and list(rows) == sorted(rows):
-        logits[:, :known].masked_fill_(must_not_come, -torch.inf)
-        logits[:, known:] = -torch.inf
-        return
-    places = torch.tensor(rows, device=logits.device)
-    kept = logits[places]
-    kept[:, :known].masked_fill_(must_not_come, -torch.inf)
-    kept[:, known:] = -torch.inf
-    logits[places] = kept
+    kept = torch.full_like(logits, -torch.inf)
+    torch.where(may_come[:, :known], logits[:, :known], kept[:, :known], out=kept[:, :known])
+    return kept
 
 
 def _unpacked(packed: torch.Tensor) -> torch.Tensor:

@@ -1,7 +1,8 @@
-"""What changes logits before a token is drawn: masks, biases, bans, withheld tokens, penalties.
+"""What changes logits before a token is drawn: biases, bans, withheld tokens, penalties.
 
 The order is vLLM's: what must not come, then biases, then the repetition penalty, then those of
-frequency and presence. Rows that ask for none of it cost nothing, and a batch of such rows is not
+frequency and presence. A grammar's mask comes last, which is the same: none of these lets a token
+come that it forbids. Rows that ask for none of it cost nothing, and a batch of such rows is not
 even copied.
 """
 
@@ -12,7 +13,6 @@ import torch
 from msgspec import Struct
 from numpy.typing import NDArray
 
-from serve_daemon.engine import grammar
 from serve_daemon.engine.records import Record, Tokens, has_penalties
 
 Row = tuple[int, Record]
@@ -24,17 +24,10 @@ def adjust(logits: torch.Tensor, records: Sequence[Record | None]) -> torch.Tens
     if not rows:
         return logits
     adjusted = logits.clone()
-    _forbid_by_grammars(adjusted, rows)
     _forbid_all_others(adjusted, rows)
     _add_biases(adjusted, rows)
     _subtract_penalties(adjusted, rows)
     return adjusted
-
-
-def _forbid_by_grammars(logits: torch.Tensor, rows: Sequence[Row]) -> None:
-    masks = {row: record.grammar.mask() for row, record in rows if record.grammar is not None}
-    if masks:
-        grammar.forbid(logits, list(masks), list(masks.values()))
 
 
 def _forbid_all_others(logits: torch.Tensor, rows: Sequence[Row]) -> None:

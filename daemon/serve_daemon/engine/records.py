@@ -24,6 +24,7 @@ class Record:
         self.sampling = sampling
         self.length = 0  # tokens of prompt and output
         self.grammar = grammar
+        self.adjusts = _adjusts(sampling)
         self._stop_tokens = stop_tokens
         self._bans = Bans(sampling.banned)
         self._num_output = 0
@@ -101,7 +102,7 @@ def has_penalties(sampling: Sampling) -> bool:
 
 def record_of(submit: Submit, grammar: Grammar | None = None) -> Record | None:
     """The record that the sampling of `submit` needs; None if it goes without."""
-    if grammar is None and not _needs_record(submit.sampling):
+    if grammar is None and not _adjusts(submit.sampling):
         return None
     record = Record(submit.sampling, submit.stop_tokens, grammar)
     prompt_length = len(submit.tokens) - submit.num_output
@@ -110,7 +111,8 @@ def record_of(submit: Submit, grammar: Grammar | None = None) -> Record | None:
     return record
 
 
-def _needs_record(sampling: Sampling) -> bool:
+def _adjusts(sampling: Sampling) -> bool:
+    """Whether it changes logits, by what the sequence's tokens are or by itself."""
     return bool(
         has_penalties(sampling)
         or sampling.logit_bias

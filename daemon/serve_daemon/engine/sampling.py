@@ -14,6 +14,7 @@ from msgspec import Struct
 from numpy.typing import NDArray
 
 from serve_daemon.engine.cuts import Part, parts
+from serve_daemon.engine.grammar import allowed_only, masks_of
 from serve_daemon.engine.kernels import build, drawing
 from serve_daemon.engine.penalties import adjust
 from serve_daemon.engine.randomness import uniform
@@ -57,30 +58,50 @@ def choose(logits: torch.Tensor, draws: Sequence[Draw]) -> torch.Tensor:
 class Kind(NamedTuple):
     """What is done with a row of logits, whatever shares the batch."""
 
-    has_record: bool
+    is_adjusted: bool
+    has_grammar: bool
     is_greedy: bool
     is_typical: bool
 
 
 def _kind(draw: Draw) -> Kind:
-    greedy = is_greedy(draw.sampling)
-    return Kind(draw.record is not None, greedy, not greedy and draw.sampling.typical_p < 1)
+    record, greedy = draw.record, is_greedy(draw.sampling)
+    return Kind(
+        is_adjusted=record is not None and record.adjusts,
+        has_grammar=record is not None and record.grammar is not None,
+        is_greedy=greedy,
+        is_typical=not greedy and draw.sampling.typical_p < 1,
+    )
 
 
 def _chosen(scores: torch.Tensor, draws: Sequence[Draw], kind: Kind) -> torch.Tensor:
-    if kind.has_record:
+    if kind.is_adjusted:
         scores = adjust(scores, [draw.record for draw in draws])
-    has_operators = (
-        scores.device.type == "cpu" and scores.dtype == torch.float32 and build.is_loaded()
-    )
+    masks = _masks(draws) if kind.has_grammar else None
+    if not kind.is_typical and _has_operators(scores):
+        return _chosen_by_operators(scores, masks, draws, kind)
+    if masks is not None:
+        scores = allowed_only(scores, masks)
+    return likeliest(scores) if kind.is_greedy else sample(scores, draws)
+
+
+def _masks(draws: Sequence[Draw]) -> torch.Tensor:
+    records = (draw.record for draw in draws)
+    return masks_of([each.grammar for each in records if each is not None and each.grammar])
+
+
+def _has_operators(scores: torch.Tensor) -> bool:
+    return scores.device.type == "cpu" and scores.dtype == torch.float32 and build.is_loaded()
+
+
+def _chosen_by_operators(
+    scores: torch.Tensor, masks: torch.Tensor | None, draws: Sequence[Draw], kind: Kind
+) -> torch.Tensor:
     if kind.is_greedy:
-        return drawing.likeliest(scores) if has_operators else likeliest(scores)
-    if kind.is_typical or not has_operators:
-        return sample(scores, draws)
+        return drawing.likeliest(scores, masks)
     points = _uniform(draws).tolist()
     parameters = drawing.parameters_of([draw.sampling for draw in draws], points)
-    tokens: torch.Tensor = drawing.draw(scores, parameters)
-    return tokens
+    return drawing.draw(scores, parameters, masks)
 
 
 def sample(logits: torch.Tensor, draws: Sequence[Draw]) -> torch.Tensor:

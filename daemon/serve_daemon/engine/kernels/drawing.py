@@ -4,26 +4,31 @@ The reference looks at whole rows, in float64. `engine.cuts` does the same for a
 library is loaded, in ways that are fast there.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
 
+from serve_daemon.engine.grammar import allowed_only
 from serve_daemon.engine.rows import likeliest as likeliest_of_rows
 from serve_daemon.wire.sampling import Sampling
 
 NAMESPACE = "serve_daemon"
 NO_CUT = 2.0  # more mass than there is
 
-torch.library.define(f"{NAMESPACE}::likeliest", "(Tensor logits) -> Tensor")
-torch.library.define(f"{NAMESPACE}::draw", "(Tensor logits, Tensor parameters) -> Tensor")
+LIKELIEST = "(Tensor logits, Tensor? masks=None) -> Tensor"
+DRAW = "(Tensor logits, Tensor parameters, Tensor? masks=None) -> Tensor"
+
+torch.library.define(f"{NAMESPACE}::likeliest", LIKELIEST)
+torch.library.define(f"{NAMESPACE}::draw", DRAW)
 
 # logits float32 [R, V]: the place of the largest of each row, the first of equals, int64 [R].
-likeliest = torch.ops.serve_daemon.likeliest
+# masks int32 [R, W], as `engine.grammar` has them: the only tokens that may come.
+likeliest: Callable[..., Tensor] = torch.ops.serve_daemon.likeliest
 
 # logits float32 [R, V], parameters float64 [R, 5] on the host, from `parameters_of`: a token of
-# each row, int64 [R]. What has -inf is never drawn, unless nothing else is there.
-draw = torch.ops.serve_daemon.draw
+# each row, int64 [R]. What has -inf is never drawn, unless nothing else is there; masks as above.
+draw: Callable[..., Tensor] = torch.ops.serve_daemon.draw
 
 
 def parameters_of(samplings: Sequence[Sampling], points: Sequence[float]) -> Tensor:
@@ -43,8 +48,13 @@ def parameters_of(samplings: Sequence[Sampling], points: Sequence[float]) -> Ten
     )
 
 
-def draw_by_definition(logits: Tensor, parameters: Tensor) -> Tensor:
+def likeliest_by_definition(logits: Tensor, masks: Tensor | None = None) -> Tensor:
+    return likeliest_of_rows(logits if masks is None else allowed_only(logits, masks))
+
+
+def draw_by_definition(logits: Tensor, parameters: Tensor, masks: Tensor | None = None) -> Tensor:
     """One row after the other. A temperature of 0 takes the likeliest."""
+    logits = logits if masks is None else allowed_only(logits, masks)
     tokens = [_drawn(*each) for each in zip(logits, parameters.tolist(), strict=True)]
     return torch.tensor(tokens, dtype=torch.int64, device=logits.device)
 
@@ -66,5 +76,5 @@ def _drawn(logits: Tensor, parameters: Sequence[float]) -> int:
     return int(torch.searchsorted(upto, torch.minimum(point * upto[-1], most), right=True))
 
 
-torch.library.impl(f"{NAMESPACE}::likeliest", "CompositeExplicitAutograd", likeliest_of_rows)
+torch.library.impl(f"{NAMESPACE}::likeliest", "CompositeExplicitAutograd", likeliest_by_definition)
 torch.library.impl(f"{NAMESPACE}::draw", "CompositeExplicitAutograd", draw_by_definition)

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <functional>
 #include <limits>
+#include <optional>
 #include <vector>
 
 #include <torch/csrc/stable/library.h>
@@ -34,12 +35,25 @@ struct Candidate {
   double mass;
 };
 
+// One row's bit of each token that may come; no words where all may.
+struct Mask {
+  const uint32_t* words;
+  int64_t num_words;
+};
+
 // One row of logits. The memory is the calling thread's.
 class Row {
  public:
-  Row(const float* logits, int64_t count) : logits_(logits), count_(count) {
+  Row(const float* logits, int64_t count, const Mask& mask) : logits_(logits), count_(count) {
     largest_.resize(draw_blocks(count));
-    draw_passes().largest(logits, count, largest_.data());
+    if (mask.words) {
+      allowed_.resize(draw_blocks(count) * DRAW_BLOCK);
+      logits_ = allowed_.data();
+      draw_passes().allowed(
+          logits, count, mask.words, mask.num_words, allowed_.data(), largest_.data());
+    } else {
+      draw_passes().largest(logits, count, largest_.data());
+    }
     top_block_ = std::max_element(largest_.begin(), largest_.end()) - largest_.begin();
   }
 
@@ -173,42 +187,66 @@ class Row {
   const float* logits_;
   int64_t count_, top_block_;
   double whole_ = 0;
-  static thread_local std::vector<float> largest_, masses_;
+  static thread_local std::vector<float> largest_, masses_, allowed_;
   static thread_local std::vector<Candidate> candidates_;
 };
 
-thread_local std::vector<float> Row::largest_, Row::masses_;
+thread_local std::vector<float> Row::largest_, Row::masses_, Row::allowed_;
 thread_local std::vector<Candidate> Row::candidates_;
 
+// The masks of several rows, packed; or none.
+class Masks {
+ public:
+  Masks(const std::optional<Tensor>& given, int64_t rows) {
+    if (!given) return;
+    STD_TORCH_CHECK(
+        given->dim() == 2 && given->size(0) == rows && given->scalar_type() == ScalarType::Int,
+        "the masks must be int32 [rows, words]");
+    masks_ = as_contiguous(*given);
+    words_ = (const uint32_t*)masks_->const_data_ptr();
+    num_words_ = masks_->size(1);
+  }
+
+  Mask operator[](int64_t row) const {
+    return {words_ ? words_ + row * num_words_ : nullptr, num_words_};
+  }
+
+ private:
+  std::optional<Tensor> masks_;
+  const uint32_t* words_ = nullptr;
+  int64_t num_words_ = 0;
+};
+
 template <class Work>
-Tensor for_each_row(const Tensor& given, const Work& work) {
+Tensor for_each_row(const Tensor& given, const std::optional<Tensor>& bits, const Work& work) {
   STD_TORCH_CHECK(given.dim() == 2 && given.scalar_type() == ScalarType::Float && given.size(1) > 0,
                   "the logits must be float32 [rows, vocabulary]");
   const Tensor logits = as_contiguous(given);
+  const Masks masks(bits, logits.size(0));
   const int64_t rows = logits.size(0), count = logits.size(1);
   Tensor tokens = empty_of(aoti_torch_dtype_int64(), {rows});
   const float* from = (const float*)logits.const_data_ptr();
   int64_t* to = (int64_t*)tokens.mutable_data_ptr();
   in_parallel(rows, 1, [&](int64_t begin, int64_t end) {
     for (int64_t row = begin; row < end; ++row) {
-      Row logits_of(from + row * count, count);
+      Row logits_of(from + row * count, count, masks[row]);
       to[row] = work(logits_of, row);
     }
   });
   return tokens;
 }
 
-Tensor likeliest(const Tensor logits) {
-  return for_each_row(logits, [](const Row& row, int64_t) { return row.likeliest(); });
+Tensor likeliest(const Tensor logits, const std::optional<Tensor> masks) {
+  return for_each_row(logits, masks, [](const Row& row, int64_t) { return row.likeliest(); });
 }
 
-Tensor draw(const Tensor logits, const Tensor given) {
+Tensor draw(const Tensor logits, const Tensor given, const std::optional<Tensor> masks) {
   STD_TORCH_CHECK(given.dim() == 2 && given.size(0) == logits.size(0) &&
                       given.size(1) == PARAMETERS && given.scalar_type() == ScalarType::Double,
                   "draw: the parameters must be float64 [rows, 5]");
   const Tensor shapes = as_contiguous(given);
   const Shape* shape = (const Shape*)shapes.const_data_ptr();
-  return for_each_row(logits, [&](Row& row, int64_t at) {
+  return for_each_row(logits, masks, [&](Row& row, int64_t at) {
     return shape[at].temperature > 0 ? row.draw(shape[at]) : row.likeliest();
   });
 }

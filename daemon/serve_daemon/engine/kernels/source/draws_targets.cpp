@@ -9,7 +9,7 @@ namespace portable {
 #include "vectors.inc"
 #include "draws.inc"
 #undef SERVE_BYTES
-constexpr DrawPasses DRAW_PASSES{largest, masses};
+constexpr DrawPasses DRAW_PASSES{largest, allowed, masses};
 } // namespace portable
 
 #if defined(SERVE_X86)
@@ -20,7 +20,7 @@ namespace avx2 {
 #include "vectors.inc"
 #include "draws.inc"
 #undef SERVE_BYTES
-constexpr DrawPasses DRAW_PASSES{largest, masses};
+constexpr DrawPasses DRAW_PASSES{largest, allowed, masses};
 } // namespace avx2
 SERVE_END_TARGET
 
@@ -30,7 +30,7 @@ namespace avx512 {
 #include "vectors.inc"
 #include "draws.inc"
 #undef SERVE_BYTES
-constexpr DrawPasses DRAW_PASSES{largest, masses};
+constexpr DrawPasses DRAW_PASSES{largest, allowed, masses};
 } // namespace avx512
 SERVE_END_TARGET
 
