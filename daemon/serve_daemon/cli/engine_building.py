@@ -1,6 +1,5 @@
 """Making an environment for engines, and having it prove that it works."""
 
-import importlib.util
 import os
 import shutil
 import subprocess
@@ -9,6 +8,7 @@ import sysconfig
 import time
 import venv
 from collections.abc import Iterator
+from importlib.machinery import PathFinder
 from pathlib import Path
 
 import click
@@ -133,7 +133,8 @@ def _arguments(origin: Origin) -> Iterator[str]:
 def _pip(environment: Path) -> list[str]:
     """Pip run by the environment's interpreter: our pip, else the system's."""
     python = [str(environment / PYTHON), "-I"]
-    found = importlib.util.find_spec("pip")
+    # Not by all finders: setuptools' gives up its own distutils once anybody asks it for pip.
+    found = PathFinder.find_spec("pip")
     if found is not None and found.origin is not None:
         runner = Path(found.origin).with_name("__pip-runner__.py")
         if runner.exists():
