@@ -32,7 +32,10 @@ SERVE_INLINE Ints dot(Ints sum, Ints weights, Ints factor) {
     weights = _mm256_abs_epi8(signs);
     factor = _mm256_sign_epi8(factor, signs);
   }
-  return _mm256_add_epi16(sum, _mm256_maddubs_epi16(weights, factor));
+  sum = _mm256_add_epi16(sum, _mm256_maddubs_epi16(weights, factor));
+  // Compilers else add up products in another order, for which there are too few registers.
+  asm("" : "+x"(sum));
+  return sum;
 }
 
 #include "blocks.inc"
