@@ -8,6 +8,7 @@ Above 1 a ratio says that the daemon is better. Ratios are taken round by round.
 import argparse
 import datetime as dt
 import os
+import re
 import shutil
 import tempfile
 import time
@@ -36,7 +37,7 @@ from processes import FILE, ServerError, stop_servers_when_terminated
 from turns import Plan, Turn, order, take
 from workload import NEW_TOKENS
 
-PLOT = Path(__file__).with_name("results.svg")
+VECTORS = {"avx512_vnni": "AVX-512 VNNI", "avx512f": "AVX-512", "avx2": "AVX2"}  # the best first
 
 
 def options() -> argparse.Namespace:
@@ -54,7 +55,8 @@ def options() -> argparse.Namespace:
     add("--give-up", type=float, default=240.0, help="seconds that one request may take")
     add("--only", nargs="+", metavar="NAME", help="the contestants; all by default")
     add("--note", default="", help="what else is to be known of this run, for the report")
-    add("--write", action="store_true", help="write RESULTS.md and its plot")
+    add("--title", default=sections.CPU, help="of the section: figures of several machines")
+    add("--write", action="store_true", help="write the section into RESULTS.md, and its plot")
     return parser.parse_args()
 
 
@@ -114,8 +116,8 @@ class Bench:
             outcome = turn.failure or "done"
             print(f"round {plan.seed + 1}: {contestant.name}: {outcome}", flush=True)
 
-    def results(self) -> Results:
-        return Results(self.contestants, self.turns, PLOT.name)
+    def results(self, title: str) -> Results:
+        return Results(self.contestants, self.turns, plot_of(title).name)
 
     def _with_caches(self) -> list[Contestant]:
         """The daemons whose engines take part, over HTTP or without."""
@@ -137,7 +139,18 @@ def machine() -> str:
     models = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
     memory_bytes = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
     model = models[0] if models else "unknown processor"
-    return f"{model}, {os.cpu_count()} cores, {memory_bytes / 2**30:.0f} GiB"
+    return f"{model}{vectors(lines)}, {os.cpu_count()} cores, {memory_bytes / 2**30:.0f} GiB"
+
+
+def vectors(lines: Sequence[str]) -> str:
+    """The widest instructions that /proc/cpuinfo tells of, which speed depends on most."""
+    flags = next((line.split() for line in lines if line.startswith("flags")), [])
+    return next((f" with {name}" for flag, name in VECTORS.items() if flag in flags), "")
+
+
+def plot_of(title: str) -> Path:
+    words = "" if title == sections.CPU else f"-{re.sub(r'[^a-z0-9]+', '-', title.lower())}"
+    return Path(__file__).with_name(f"results{words}.svg")
 
 
 def introduce(chosen: argparse.Namespace) -> list[str]:
@@ -151,10 +164,10 @@ def introduce(chosen: argparse.Namespace) -> list[str]:
     ]
 
 
-def store(results: Results, body: str) -> None:
+def store(results: Results, body: str, title: str) -> None:
     speeds = report.medians(results.servers(), ": throughput")
-    PLOT.write_text(bars("tokens/s, each load on a scale of its own", speeds))
-    sections.store(sections.CPU, body)
+    plot_of(title).write_text(bars("tokens/s, each load on a scale of its own", speeds))
+    sections.store(title, body)
 
 
 def run(bench: Bench, chosen: argparse.Namespace, about: Sequence[str]) -> str:
@@ -167,9 +180,9 @@ def run(bench: Bench, chosen: argparse.Namespace, about: Sequence[str]) -> str:
         share = (time.process_time() - used) / seconds
         client = f"{number + 1} rounds in {seconds / 60:.0f} minutes"
         client += f"; the client took {share:.1%} of one core on average"
-        body = bench.results().body([*about, client])
+        body = bench.results(chosen.title).body([*about, client])
         if chosen.write:  # after each round: what is measured is kept if the next one fails
-            store(bench.results(), body)
+            store(bench.results(chosen.title), body, chosen.title)
     return body
 
 

@@ -5,12 +5,14 @@ from pathlib import Path
 RESULTS = Path(__file__).with_name("RESULTS.md")
 TITLE = "# Results"
 MARK = "## "
+NARROW_CPU = "CPU without AVX-512"
 CPU, LONG_PROMPT, GPU, PROFILE = "CPU", "A long prompt among streams", "GPU", "Profile notes"
 RECOVERY, CONSTRAINED = "Recovery", "What a schema costs"
 EMBEDDINGS, TOKEN_PATH, IDLE = "Embeddings", "A token's way", "Idle"
 MEMORY = "Memory"
 ORDER = (
     CPU,
+    NARROW_CPU,
     LONG_PROMPT,
     CONSTRAINED,
     EMBEDDINGS,

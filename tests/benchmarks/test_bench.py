@@ -8,6 +8,7 @@ import pytest
 
 import bench
 import goals
+import sections
 from bench import Bench, of_first_start
 from contestants import Setup, in_process, version_of_llama
 from cpu_results import Results
@@ -92,3 +93,16 @@ def test_a_llama_server_tells_its_version(tmp_path: Path) -> None:
     program.write_text("#!/bin/sh\necho 'version: 7 (0c1e570)' >&2\n")
     program.chmod(0o755)
     assert version_of_llama(str(program)) == "llama-server's version: 7 (0c1e570)"
+
+
+def test_vectors_are_the_widest_that_a_processor_has() -> None:
+    """Nothing is said of one that names none of them."""
+    assert bench.vectors(["model name : any", "flags : fpu avx2 avx512f"]) == " with AVX-512"
+    assert bench.vectors(["flags : fpu avx2"]) == " with AVX2"
+    assert bench.vectors(["Features : asimd"]) == ""
+
+
+def test_each_title_has_a_plot_of_its_own() -> None:
+    """The first one's is where the README has it."""
+    assert bench.plot_of(sections.CPU).name == "results.svg"
+    assert bench.plot_of(sections.NARROW_CPU).name == "results-cpu-without-avx-512.svg"

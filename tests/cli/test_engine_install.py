@@ -190,7 +190,7 @@ def test_what_has_no_room_is_not_begun(
 
 def test_pip_may_be_the_system_s(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The Debian package has none of its own."""
-    monkeypatch.setattr(engine_building.PathFinder, "find_spec", lambda _: None)
+    monkeypatch.setattr("importlib.machinery.PathFinder.find_spec", lambda _: None)
     monkeypatch.setattr(engine_building, "_WHEELS", (tmp_path,))
     (tmp_path / "pip-23.0.1-py3-none-any.whl").touch()
     python, *_, program = engine_building._pip(tmp_path)

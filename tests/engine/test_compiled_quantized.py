@@ -71,12 +71,15 @@ def test_a_layer_computes_what_that_of_bitsandbytes_does(bits: int) -> None:
 
 @pytest.mark.parametrize("bits", BITS)
 def test_a_row_does_not_depend_on_the_others(bits: int) -> None:
-    """To the last bit, whatever outliers those have."""
+    """Whatever outliers those have: to the last bit, but for float32 sums in another order."""
     import torch
 
+    from serve_daemon.engine.compiled.quantized import FourBitLinear
+
     layer, rows = replaced(layer_of(bits)), rows_of(7)
+    rounding = 1e-5 if isinstance(layer, FourBitLinear) else 0.0
     with torch.inference_mode():
-        assert torch.equal(layer(rows)[2:4], layer(rows[2:4]))
+        torch.testing.assert_close(layer(rows)[2:4], layer(rows[2:4]), rtol=rounding, atol=rounding)
 
 
 @pytest.mark.filterwarnings("ignore::FutureWarning")  # of torch, about itself

@@ -2,7 +2,8 @@
 
 Its own layers keep what unpacks a weight in objects and decide at each call how to compute, which
 `torch.export` can't follow. These hold the same tensors in buffers and call the same operators.
-A row of a result never depends on what else is in the batch.
+What a row of a result is never depends on what else is in the batch; how the float32 sums of
+`FourBitLinear` are rounded may, by the library that multiplies.
 """
 
 import math
