@@ -75,12 +75,15 @@ async def test_a_quantized_checkpoint_needs_nothing_but_its_source(
 
 @pytest.mark.parametrize("engine", GENERATING)
 @pytest.mark.parametrize(
-    ("bits", "most_bytes"), [("bnb-8bit", 0.55 * PLAIN_BYTES), ("bnb-4bit", 0.45 * PLAIN_BYTES)]
+    ("bits", "most_bytes"), [("bnb-8bit", 0.55 * PLAIN_BYTES), ("bnb-4bit", 0.48 * PLAIN_BYTES)]
 )
 async def test_plain_weights_are_quantized(
     bits: str, most_bytes: float, engine: str, tmp_path: Path
 ) -> None:
-    """They take what the method promises; embeddings and the head stay as they are."""
+    """They take what the method promises; embeddings and the head stay as they are.
+
+    Four bits have a scale for 64 numbers, in bfloat16 on a CPU that multiplies those, else float32.
+    """
     folder = write_safetensors(tmp_path / "m")
     spec = msgspec.structs.replace(SPEC, source=str(folder), quantization=bits, engine=engine)
     ready, got = await answers(spec, tmp_path / "cache")
