@@ -55,7 +55,7 @@ def options() -> argparse.Namespace:
     add("--give-up", type=float, default=240.0, help="seconds that one request may take")
     add("--only", nargs="+", metavar="NAME", help="the contestants; all by default")
     add("--note", default="", help="what else is to be known of this run, for the report")
-    add("--title", default=sections.CPU, help="of the section: figures of several machines")
+    add("--title", default=sections.CPU, help="of the section; another for another machine")
     add("--write", action="store_true", help="write the section into RESULTS.md, and its plot")
     return parser.parse_args()
 

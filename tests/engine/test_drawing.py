@@ -101,7 +101,7 @@ def drawn_masks(rows: int, vocabulary: int, words: int) -> Tensor:
     bits[0] &= bits[1] & bits[-1].roll(1)
     bits[0, 1::2] = 0  # whole blocks in which nothing may come
     bits[-1] = 0
-    bits[-1, vocabulary // 2 // 32] = 1 << vocabulary // 2 % 32 if vocabulary > 1 else 1
+    bits[-1, vocabulary // 2 // 32] = 1 << vocabulary // 2 % 32
     return bits
 
 

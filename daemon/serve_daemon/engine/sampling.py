@@ -86,8 +86,8 @@ def _chosen(scores: torch.Tensor, draws: Sequence[Draw], kind: Kind) -> torch.Te
 
 
 def _masks(draws: Sequence[Draw]) -> torch.Tensor:
-    records = (draw.record for draw in draws)
-    return masks_of([each.grammar for each in records if each is not None and each.grammar])
+    """Of rows that all have a grammar: int32 [R, W]."""
+    return masks_of([draw.record.grammar for draw in draws if draw.record and draw.record.grammar])
 
 
 def _has_operators(scores: torch.Tensor) -> bool:
