@@ -96,23 +96,29 @@ void multiply(const BlockRows& rows, const BlockWeight& weight, int64_t begin, i
       multiply_rows(rows, weight, output, row, std::min(row + ROWS_AT_ONCE, last));
 }
 
-BlockLevel supported_blocks() {
+bool has(BlockLevel level) {
 #if defined(SERVE_X86)
-  if (supported() >= Level::avx512 && __builtin_cpu_supports("avx512vnni"))
-    return BlockLevel::avx512_vnni;
-  if (supported() >= Level::avx2)
-    return has_avx_vnni() ? BlockLevel::avx_vnni : BlockLevel::avx2;
+  static const bool has_bytes_of_256 = supported() >= Level::avx2 && has_avx_vnni();
+  switch (level) {
+    case BlockLevel::avx512_vnni:
+      return supported() >= Level::avx512 && __builtin_cpu_supports("avx512vnni");
+    case BlockLevel::avx_vnni: return has_bytes_of_256;
+    case BlockLevel::avx2: return supported() >= Level::avx2;
+    case BlockLevel::portable: break;
+  }
 #endif
-  return BlockLevel::portable;
+  return level == BlockLevel::portable;
 }
 
 } // namespace
 
 const BlockMath PORTABLE_BLOCKS = {1, quantize, multiply};
 
+// Not every CPU with AVX-512's VNNI has that of AVX2, so a level does not imply the one below.
 BlockLevel block_level() {
-  static const BlockLevel found = supported_blocks();
-  return found < block_limit ? found : block_limit;
+  for (const BlockLevel level : {BlockLevel::avx512_vnni, BlockLevel::avx_vnni, BlockLevel::avx2})
+    if (level <= block_limit && has(level)) return level;
+  return BlockLevel::portable;
 }
 
 const BlockMath& block_math() {
