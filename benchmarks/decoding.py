@@ -42,6 +42,14 @@ class Decoding:
         """
         return [self._step() for _ in range(number)]
 
+    def catch_up(self) -> None:
+        """Take the steps that ended while nobody asked: the next one ends from now on.
+
+        Raises `ServerError` where a sequence ends.
+        """
+        while self._here.listener.is_behind:
+            self._step()
+
     def end(self) -> None:
         """Leave nothing to compute."""
         for number in self._live:

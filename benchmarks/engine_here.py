@@ -60,6 +60,11 @@ class Listener:
     def fatal(self, error: BaseException) -> None:
         self._heard.put((time.monotonic(), error))
 
+    @property
+    def is_behind(self) -> bool:
+        """Whether a step ended that nobody asked for yet."""
+        return not self._heard.empty()
+
     def next(self) -> tuple[float, list[Output]]:
         """When a step ended, by the monotonic clock, and what it did.
 

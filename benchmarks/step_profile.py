@@ -83,18 +83,23 @@ def head_of(model: Any) -> Head:
     return Head(model.config.get_text_config().vocab_size, tuple(shape))
 
 
-def operations_of(decoding: Decoding, num_steps: int, device: str) -> tuple[list[Operation], float]:
-    """What ran during so many steps, and how long they took while they were profiled."""
+def profiler_of(device: str) -> Any:
+    """PyTorch's, of all threads, and with the shapes that operations get."""
     import torch
     from torch._C._profiler import _ExperimentalConfig
     from torch.profiler import ProfilerActivity
 
-    kinds = [ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device != "cpu" else [])]
-    with torch.profiler.profile(
-        activities=kinds,
+    return torch.profiler.profile(
+        activities=[ProfilerActivity.CPU, *([ProfilerActivity.CUDA] if device != "cpu" else [])],
         record_shapes=True,
         experimental_config=_ExperimentalConfig(profile_all_threads=True),
-    ) as profiler:
+    )
+
+
+def operations_of(decoding: Decoding, num_steps: int, device: str) -> tuple[list[Operation], float]:
+    """What ran during so many steps, and how long they took while they were profiled."""
+    with profiler_of(device) as profiler:
+        decoding.catch_up()  # the engine did not wait until the profiler had begun
         times = decoding.steps(num_steps + 1)
     events = profiler.events() or []
     found = _of_busiest_thread(events) if device == "cpu" else _kernels(events)
@@ -185,6 +190,8 @@ def profiles(engine: str, gguf: str, chosen: argparse.Namespace) -> Iterator[str
         with ThreadPoolExecutor(1) as measuring:  # whose pool of OpenMP threads ends with it
             limit = measuring.submit(limits.measure, here.loaded.device).result()
         yield about(limit, chosen)
+        with profiler_of(here.loaded.device):
+            pass  # the first of a process takes many steps to begin
         for num_streams in chosen.streams:
             found = profile(here, num_streams, chosen.steps, chosen.prompt_tokens)
             yield table(f"{engine}, gguf = {gguf}", found, limit)
